@@ -1,0 +1,151 @@
+package chatlambda;
+
+import io.quarkus.runtime.configuration.DurationConverter;
+import io.smallrye.config.ConfigMapping;
+import io.smallrye.config.WithDefault;
+
+import java.net.URI;
+import java.net.URISyntaxException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * The settings as they were given: text, so that {@link Settings#of} can tell of all that is wrong with them at once, each with
+ * its names, its value and the remedy.
+ */
+@ConfigMapping(prefix = "chat")
+public interface ChatConfig {
+
+    /** Upstream base; requests go to {@code {url}/v1/chat/completions}. A base that ends in {@code /v1} works too. */
+    @WithDefault("https://api.aimlapi.com")
+    Optional<String> url();
+
+    /** The upstream's bearer key. Required. */
+    Optional<String> apiKey();
+
+    /** Used when a request names no model. */
+    @WithDefault("google/gemini-2.5-pro-preview-05-06")
+    Optional<String> model();
+
+    /** To the upstream. */
+    @WithDefault("3s")
+    Optional<String> connectTimeout();
+
+    /** Upper bound on one upstream answer; the invocation's deadline less the reserve bounds it too. */
+    @WithDefault("15m")
+    Optional<String> timeout();
+
+    /** Kept back from the deadline so that our own answer still gets out. */
+    @WithDefault("500ms")
+    Optional<String> reserve();
+
+    /** What the function works with: every value is there and sound. */
+    record Settings(URI upstream, String apiKey, String model, Duration connectTimeout, Duration timeout, Duration reserve) {
+
+        private static final Set<String> VARIABLES = Set.of("CHAT_URL", "CHAT_API_KEY", "CHAT_MODEL", "CHAT_CONNECT_TIMEOUT",
+                "CHAT_TIMEOUT", "CHAT_RESERVE");
+
+        /**
+         * @param variables names of all environment variables: one that begins with {@code CHAT_} and is not known is a typo
+         * @throws Invalid with all that is wrong
+         */
+        public static Settings of(ChatConfig config, Set<String> variables) throws Invalid {
+            var problems = new ArrayList<String>();
+            var settings = new Settings(
+                    upstream(config.url(), problems),
+                    apiKey(config.apiKey(), problems),
+                    model(config.model(), problems),
+                    duration("connect-timeout", config.connectTimeout(), false, problems),
+                    duration("timeout", config.timeout(), false, problems),
+                    duration("reserve", config.reserve(), true, problems));
+            variables.stream().filter(name -> name.startsWith("CHAT_") && !VARIABLES.contains(name)).sorted()
+                    .forEach(name -> problems.add(name + " is not a setting: remove it, or correct it to one of "
+                            + String.join(", ", VARIABLES.stream().sorted().toList())));
+            if (!problems.isEmpty()) {
+                throw new Invalid(problems);
+            }
+            return settings;
+        }
+
+        private static URI upstream(Optional<String> given, List<String> problems) {
+            String remedy = "set it to an address such as https://api.aimlapi.com";
+            if (given.isEmpty() || given.get().isBlank()) {
+                problems.add(problem("url", "is empty", remedy));
+                return null;
+            }
+            try {
+                var url = new URI(given.get().strip());
+                if (url.getRawUserInfo() != null) {
+                    problems.add(problem("url", "holds a user name or password", "give the key in CHAT_API_KEY"));
+                } else if (!("https".equals(url.getScheme()) || "http".equals(url.getScheme())) || url.getHost() == null
+                        || url.getRawQuery() != null || url.getRawFragment() != null) {
+                    problems.add(problem("url", "is \"" + given.get() + "\", not an http or https address without query", remedy));
+                }
+                String base = url.toString();
+                while (base.endsWith("/")) {
+                    base = base.substring(0, base.length() - 1);
+                }
+                return new URI(base.endsWith("/v1") ? base : base + "/v1");
+            } catch (URISyntaxException e) {
+                problems.add(problem("url", "is \"" + given.get() + "\", not an address", remedy));
+                return null;
+            }
+        }
+
+        private static String apiKey(Optional<String> given, List<String> problems) {
+            String remedy = "set it to the upstream's key, in a deployment from AWS Secrets Manager (see template.yaml)";
+            if (given.isEmpty() || given.get().isBlank()) {
+                problems.add(problem("api-key", given.isEmpty() ? "is missing" : "is blank", remedy));
+                return null;
+            }
+            String key = given.get().strip(); // secrets are often stored with a line end
+            if (key.chars().anyMatch(c -> c <= ' ' || c > '~')) {
+                problems.add(problem("api-key", "has a character that no HTTP header can carry (its value is not shown)", remedy));
+            }
+            return key;
+        }
+
+        private static String model(Optional<String> given, List<String> problems) {
+            if (given.isEmpty() || given.get().isBlank()) {
+                problems.add(problem("model", "is empty", "set it to a model's id, such as google/gemini-2.5-pro"));
+            }
+            return given.orElse(null);
+        }
+
+        private static Duration duration(String name, Optional<String> given, boolean zeroToo, List<String> problems) {
+            String remedy = "set it to a time such as 500ms, 3s or 15m";
+            if (given.isEmpty()) {
+                problems.add(problem(name, "is empty", remedy));
+                return null;
+            }
+            try {
+                Duration duration = DurationConverter.parseDuration(given.get().strip());
+                if (duration != null && !duration.isNegative() && (zeroToo || !duration.isZero())) {
+                    return duration;
+                }
+                problems.add(problem(name, "is \"" + given.get() + "\", not " + (zeroToo ? "0 or more" : "more than 0"), remedy));
+            } catch (IllegalArgumentException e) {
+                problems.add(problem(name, "is \"" + given.get() + "\", not a time", remedy));
+            }
+            return null;
+        }
+
+        private static String problem(String name, String what, String remedy) {
+            return "chat." + name + " (environment variable CHAT_" + name.replace('-', '_').toUpperCase(java.util.Locale.ROOT) + ") "
+                    + what + ": " + remedy;
+        }
+    }
+
+    /** All that is wrong with the settings, one sentence each. */
+    final class Invalid extends Exception {
+
+        private static final long serialVersionUID = 1;
+
+        Invalid(List<String> problems) {
+            super(String.join("; ", problems), null, false, false);
+        }
+    }
+}

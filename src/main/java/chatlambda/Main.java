@@ -1,0 +1,57 @@
+package chatlambda;
+
+import chatlambda.ChatConfig.Settings;
+import chatlambda.runtime.InvocationLoop;
+import chatlambda.runtime.RuntimeApi;
+import io.quarkus.runtime.LaunchMode;
+import io.quarkus.runtime.Quarkus;
+import io.quarkus.runtime.QuarkusApplication;
+import io.quarkus.runtime.annotations.QuarkusMain;
+import io.quarkus.tls.TlsConfigurationRegistry;
+import org.jboss.logging.Logger;
+
+import java.io.IOException;
+
+/** Starts the function: settings, upstream, loop. In dev mode {@code chatlambda.local} does the same beside a Lambda of its own. */
+@QuarkusMain
+public final class Main implements QuarkusApplication {
+
+    private static final Logger LOG = Logger.getLogger(Main.class);
+
+    private final ChatConfig config;
+    private final TlsConfigurationRegistry tls;
+
+    public Main(ChatConfig config, TlsConfigurationRegistry tls) {
+        this.config = config;
+        this.tls = tls;
+    }
+
+    @Override
+    public int run(String... args) {
+        if (LaunchMode.current() != LaunchMode.NORMAL) {
+            Quarkus.waitForExit();
+            return 0;
+        }
+        String address = System.getenv("AWS_LAMBDA_RUNTIME_API");
+        if (address == null) {
+            System.err.println("This is an AWS Lambda function, and AWS_LAMBDA_RUNTIME_API is not set:"
+                    + " deploy it with template.yaml, or try it locally with ./mvnw quarkus:dev");
+            return 2;
+        }
+        try (var api = new RuntimeApi(address)) {
+            Settings settings;
+            try {
+                settings = Settings.of(config, System.getenv().keySet());
+            } catch (ChatConfig.Invalid e) {
+                LOG.error(e.getMessage());
+                api.failInit("Runtime.InvalidConfiguration", e.getMessage());
+                return 1;
+            }
+            new InvocationLoop(api, new ChatFunction(settings, tls.getDefault())).run();
+            return 0;
+        } catch (IOException e) {
+            LOG.errorf("the function ends: %s", e.getMessage());
+            return 1;
+        }
+    }
+}

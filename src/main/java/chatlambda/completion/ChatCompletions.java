@@ -1,0 +1,27 @@
+package chatlambda.completion;
+
+import io.smallrye.mutiny.Uni;
+import jakarta.ws.rs.Consumes;
+import jakarta.ws.rs.POST;
+import jakarta.ws.rs.Path;
+import jakarta.ws.rs.Produces;
+import jakarta.ws.rs.core.MediaType;
+import org.eclipse.microprofile.rest.client.inject.RegisterRestClient;
+import org.jboss.resteasy.reactive.RestResponse;
+
+/**
+ * The upstream: any endpoint that speaks OpenAI's chat completions. Bytes both ways, because nothing that either side says may be
+ * lost. {@link Upstream} adds the key, bounds the wait and names the failures.
+ *
+ * @see <a href="https://docs.aimlapi.com/api-references/text-models-llm/chat-completion">AI/ML API, chat completion</a>
+ */
+@RegisterRestClient(configKey = "chat")
+@Path("/chat/completions")
+public interface ChatCompletions {
+
+    /** Every status comes back as a response; connection and TLS failures fail the {@code Uni}; cancelling it ends the request. */
+    @POST
+    @Consumes(MediaType.APPLICATION_JSON)
+    @Produces({ MediaType.APPLICATION_JSON, MediaType.SERVER_SENT_EVENTS })
+    Uni<RestResponse<byte[]>> create(byte[] request);
+}

@@ -1,0 +1,100 @@
+package chatlambda.completion;
+
+import chatlambda.json.JsonOut;
+
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * Why there is no completion, in the form that the OpenAI SDKs parse: {@code {"error":{"message","type","param","code"}}}.
+ * The message is written for the caller: what was met, what was expected, what to do next; never a key or a prompt.
+ *
+ * @see <a href="https://platform.openai.com/docs/guides/error-codes">Error codes</a>
+ */
+public final class ChatError extends Exception {
+
+    private static final long serialVersionUID = 1;
+
+    /** What a caller without an HTTP status, another Lambda, tells failures apart by: {@code errorType} is {@code Chat.<name>}. */
+    public enum Kind {
+        InvalidRequest, UpstreamError, UpstreamTimeout, UpstreamUnreachable, ResponseTooLarge
+    }
+
+    private final Kind kind;
+    private final int status;
+    private final String type;
+    private final String param;
+    private final String code;
+    private final transient Map<String, String> headers = new TreeMap<>();
+    private String more = "";
+
+    ChatError(Kind kind, int status, String type, String param, String code, String message) {
+        super(message, null, false, false);
+        this.kind = kind;
+        this.status = status;
+        this.type = type;
+        this.param = param;
+        this.code = code;
+    }
+
+    /** The caller's fault. */
+    public static ChatError invalid(int status, String param, String message) {
+        return new ChatError(Kind.InvalidRequest, status, "invalid_request_error", param, null, message);
+    }
+
+    static ChatError unreachable(String message) {
+        return new ChatError(Kind.UpstreamUnreachable, 502, "api_error", null, "upstream_unreachable", message);
+    }
+
+    public static ChatError timeout(String message) {
+        return new ChatError(Kind.UpstreamTimeout, 504, "timeout_error", null, "upstream_timeout", message);
+    }
+
+    public static ChatError tooLarge(long size, long limit) {
+        return new ChatError(Kind.ResponseTooLarge, 502, "api_error", null, "response_too_large", "the answer takes " + size
+                + " bytes and this front door passes on at most " + limit
+                + ": ask for fewer tokens, or stream the answer from a Function URL");
+    }
+
+    /** An upstream 2xx that is no completion. */
+    static ChatError unusable(String message) {
+        return new ChatError(Kind.UpstreamError, 502, "api_error", null, null, message);
+    }
+
+    /** A header to go with the answer. */
+    public ChatError with(String name, String value) {
+        headers.put(name, value);
+        return this;
+    }
+
+    /** @param members further members of the error object, each as {@code ,"name":value} */
+    ChatError withMembers(String members) {
+        more = members;
+        return this;
+    }
+
+    public Kind kind() {
+        return kind;
+    }
+
+    public int status() {
+        return status;
+    }
+
+    public String code() {
+        return code;
+    }
+
+    public Map<String, String> headers() {
+        return headers;
+    }
+
+    /** The body: one JSON object. */
+    public byte[] json() {
+        var out = new JsonOut(256 + getMessage().length() + more.length());
+        out.raw("{\"error\":{\"message\":").string(getMessage()).raw(",\"type\":").string(type).raw(",\"param\":").string(param)
+                .raw(",\"code\":").string(code);
+        byte[] members = more.getBytes(java.nio.charset.StandardCharsets.UTF_8);
+        return out.raw(members, 0, members.length).raw("}}").toBytes();
+    }
+}

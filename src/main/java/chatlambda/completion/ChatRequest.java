@@ -1,0 +1,165 @@
+package chatlambda.completion;
+
+import chatlambda.json.Json;
+import chatlambda.json.JsonOut;
+import chatlambda.json.JsonString;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+
+/**
+ * The caller's own bytes, found to be a chat request, and the little we read of them. The body is never rebuilt: members we do
+ * not know, number forms, key order and duplicates go upstream as they came.
+ *
+ * @param body what goes upstream
+ * @param model the model it names
+ * @param stream whether it asks for a stream of chunks
+ */
+public record ChatRequest(byte[] body, String model, boolean stream) {
+
+    private static final String EXAMPLE = "POST JSON such as {\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}";
+
+    /**
+     * @param defaultModel put in front of the other members when the caller names no model
+     * @throws ChatError 400: not such a request
+     */
+    public static ChatRequest of(byte[] body, String defaultModel) throws ChatError {
+        if (body.length == 0) {
+            throw ChatError.invalid(400, null, "the request body is empty: " + EXAMPLE);
+        }
+        if (!JsonString.isUtf8(body) || body.length > 1 && (body[0] == 0 || body[1] == 0)) {
+            throw ChatError.invalid(400, null, "the request body is not UTF-8 text: " + EXAMPLE);
+        }
+        try (JsonParser parser = Json.parser(body)) {
+            return new Scan(parser).request(body, defaultModel);
+        } catch (JsonProcessingException e) {
+            throw ChatError.invalid(400, null, "the request body is not JSON: " + problem(e) + ": " + EXAMPLE);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e); // cannot happen: the body is in memory
+        }
+    }
+
+    /** What was met and where. Jackson's own words quote up to 256 characters of the input, which may be a prompt. */
+    private static String problem(JsonProcessingException e) {
+        String said = e.getOriginalMessage();
+        String met = said.startsWith("Unexpected end-of-input") ? "it ends too early"
+                : said.startsWith("Unexpected character") ? "u" + said.substring(1) // quotes that one alone, and what was expected
+                        : said.startsWith("Unrecognized token") ? "a word that is not true, false, null or in quotes"
+                                : said.startsWith("Illegal unquoted character") ? "a control character inside a string"
+                                        : said.startsWith("Document nesting depth") ? "it nests deeper than " + Json.MAX_NESTING
+                                                : "malformed text";
+        var at = e.getLocation();
+        return at == null ? met : met + " at line " + at.getLineNr() + ", column " + at.getColumnNr();
+    }
+
+    private static final class Scan {
+
+        private final JsonParser parser;
+        private String model;
+        private boolean stream;
+        private boolean messages;
+
+        Scan(JsonParser parser) {
+            this.parser = parser;
+        }
+
+        ChatRequest request(byte[] body, String defaultModel) throws IOException, ChatError {
+            JsonToken first = parser.nextToken();
+            if (first != JsonToken.START_OBJECT) {
+                throw ChatError.invalid(400, null, "the request body is " + (first == null ? "blank" : name(first))
+                        + ", not a JSON object: " + EXAMPLE);
+            }
+            int brace = Json.offset(parser);
+            while (parser.nextToken() == JsonToken.FIELD_NAME) {
+                String name = parser.currentName();
+                JsonToken value = parser.nextToken();
+                switch (name) {
+                    case "model" -> readModel(value);
+                    case "messages" -> readMessages(value);
+                    case "stream" -> stream = value == JsonToken.VALUE_TRUE;
+                    default -> {
+                    }
+                }
+                parser.skipChildren();
+            }
+            if (parser.nextToken() != null) {
+                var at = parser.currentTokenLocation();
+                throw ChatError.invalid(400, null, "the request body goes on after its JSON object, at line " + at.getLineNr()
+                        + ", column " + at.getColumnNr() + ": send one object");
+            }
+            if (!messages) {
+                throw ChatError.invalid(400, "messages", "messages is missing: " + EXAMPLE);
+            }
+            return model != null ? new ChatRequest(body, model, stream)
+                    : new ChatRequest(withModel(body, brace, defaultModel), defaultModel, stream);
+        }
+
+        private void readModel(JsonToken value) throws IOException, ChatError {
+            if (value != JsonToken.VALUE_STRING) {
+                throw ChatError.invalid(400, "model", "model is " + name(value)
+                        + ", not a string: name a model, or leave it out for the default one");
+            }
+            model = parser.getText();
+        }
+
+        private void readMessages(JsonToken value) throws IOException, ChatError {
+            if (value != JsonToken.START_ARRAY) {
+                throw ChatError.invalid(400, "messages", "messages is " + name(value) + ", not an array: " + EXAMPLE);
+            }
+            int count = 0;
+            for (JsonToken item; (item = parser.nextToken()) != JsonToken.END_ARRAY; count++) {
+                String param = "messages[" + count + "]";
+                if (item != JsonToken.START_OBJECT) {
+                    throw ChatError.invalid(400, param, param + " is " + name(item)
+                            + ", not an object: each message is such as {\"role\": \"user\", \"content\": \"Hello\"}");
+                }
+                readMessage(param);
+            }
+            if (count == 0) {
+                throw ChatError.invalid(400, "messages", "messages is an empty array: " + EXAMPLE);
+            }
+            messages = true;
+        }
+
+        private void readMessage(String param) throws IOException, ChatError {
+            boolean role = false;
+            while (parser.nextToken() == JsonToken.FIELD_NAME) {
+                boolean isRole = parser.currentName().equals("role");
+                JsonToken value = parser.nextToken();
+                if (isRole && value != JsonToken.VALUE_STRING) {
+                    throw ChatError.invalid(400, param + ".role", param + ".role is " + name(value)
+                            + ", not a string: it is one of user, assistant, system, developer or tool");
+                }
+                role |= isRole;
+                parser.skipChildren();
+            }
+            if (!role) {
+                throw ChatError.invalid(400, param + ".role", param
+                        + ".role is missing: it is one of user, assistant, system, developer or tool");
+            }
+        }
+
+        private static String name(JsonToken token) {
+            return switch (token) {
+                case START_OBJECT -> "an object";
+                case START_ARRAY -> "an array";
+                case VALUE_STRING -> "a string";
+                case VALUE_NUMBER_INT, VALUE_NUMBER_FLOAT -> "a number";
+                case VALUE_TRUE, VALUE_FALSE -> "a boolean";
+                default -> token.asString();
+            };
+        }
+
+        private static byte[] withModel(byte[] body, int brace, String model) {
+            byte[] member = new JsonOut(64).raw("\"model\":").string(model).raw(",").toBytes();
+            byte[] spliced = new byte[body.length + member.length];
+            System.arraycopy(body, 0, spliced, 0, brace + 1);
+            System.arraycopy(member, 0, spliced, brace + 1, member.length);
+            System.arraycopy(body, brace + 1, spliced, brace + 1 + member.length, body.length - brace - 1);
+            return spliced;
+        }
+    }
+}

@@ -1,0 +1,194 @@
+package chatlambda.completion;
+
+import chatlambda.json.Json;
+import chatlambda.json.JsonString;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * What the upstream said, as it said it, and its reading: a completion, or an error in whatever form.
+ *
+ * @param headers by lower-case name
+ */
+record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
+
+    private static final int SANE_MESSAGE = 4_000;
+
+    /** @throws ChatError an error status, an error under a 2xx, or a 2xx that is not JSON */
+    Completion completion() throws ChatError {
+        if (status < 200 || status > 299) {
+            throw error();
+        }
+        if (!isEventStream()) {
+            requireCompletion();
+        }
+        var passed = passedOn();
+        passed.put("content-type", isEventStream() ? headers.get("content-type") : "application/json");
+        return new Completion(status == 201 ? 200 : status, passed, body);
+    }
+
+    boolean isEventStream() {
+        return headers.getOrDefault("content-type", "").startsWith("text/event-stream");
+    }
+
+    /** What callers need of the headers: the upstream's id of the request, and what it says of limits, retries and cost. */
+    Map<String, String> passedOn() {
+        var passed = new TreeMap<String, String>();
+        headers.forEach((name, value) -> {
+            if (name.startsWith("x-ratelimit-") || name.startsWith("ratelimit") || name.startsWith("retry-after")
+                    || name.startsWith("x-aimlapi-") || name.equals("x-should-retry")) {
+                passed.put(name, value);
+            }
+        });
+        String id = headers.getOrDefault("x-request-id", headers.get("x-inference-id"));
+        if (id != null) {
+            passed.put("x-request-id", id);
+        }
+        return passed;
+    }
+
+    private void requireCompletion() throws ChatError {
+        try (JsonParser parser = Json.parser(body)) {
+            boolean isObject = parser.nextToken() == JsonToken.START_OBJECT;
+            boolean isError = false;
+            while (isObject && parser.nextToken() == JsonToken.FIELD_NAME) {
+                boolean named = parser.currentName().equals("error");
+                isError |= parser.nextToken() != JsonToken.VALUE_NULL && named;
+                parser.skipChildren();
+            }
+            if (!isObject || parser.nextToken() != null) {
+                throw unusable("is not a JSON object");
+            }
+            if (isError) {
+                throw error();
+            }
+        } catch (JsonProcessingException e) {
+            throw unusable("is not JSON");
+        } catch (IOException e) {
+            throw new UncheckedIOException(e); // cannot happen: the body is in memory
+        }
+    }
+
+    private ChatError unusable(String what) {
+        return withHeaders(ChatError.unusable("the upstream answered " + status + " with a body that " + what + " (" + body.length
+                + " bytes, content type " + headers.getOrDefault("content-type", "none") + ")"));
+    }
+
+    /**
+     * OpenAI's {@code {"error":{...}}}, AI/ML API's flat {@code {"message","requestId",...}}, a bare string, HTML or nothing: the
+     * message and the code are taken from where they are, all other members are kept as they are.
+     */
+    private ChatError error() {
+        var said = new Said();
+        if (JsonString.isUtf8(body)) {
+            try (JsonParser parser = Json.parser(body)) {
+                if (parser.nextToken() == JsonToken.START_OBJECT) {
+                    said.read(parser, body, true);
+                }
+            } catch (IOException e) {
+                said = new Said(); // HTML, or JSON cut short: nothing of it can be trusted
+            }
+        }
+        String message = said.message != null ? said.message
+                : "the upstream answered " + status + " with " + (body.length == 0 ? "an empty body"
+                        : "no error message (" + body.length + " bytes, content type " + headers.getOrDefault("content-type", "none")
+                                + ")");
+        if (status == 401) {
+            return withHeaders(new ChatError(ChatError.Kind.UpstreamError, 500, "server_error", null, "upstream_key_rejected",
+                    "the upstream rejected this function's own key: set CHAT_API_KEY to a valid one"));
+        }
+        int answered = status < 400 ? 502 : status; // an error under a 2xx, or a redirect
+        if (status >= 300 && status < 400) {
+            message = "the upstream answered " + status + ", a redirect, which is not followed because the key must not travel:"
+                    + " set CHAT_URL to the final address";
+        }
+        String type = type(answered);
+        if (said.type != null && !said.type.equals('"' + type + '"')) {
+            said.others.append(",\"upstream_type\":").append(said.type);
+        }
+        return withHeaders(new ChatError(ChatError.Kind.UpstreamError, answered, type, said.param,
+                said.code != null ? said.code : said.id, message).withMembers(said.others.toString()));
+    }
+
+    private ChatError withHeaders(ChatError error) {
+        passedOn().forEach(error::with);
+        return error;
+    }
+
+    private static String type(int status) {
+        return switch (status) {
+            case 402, 403 -> "permission_error";
+            case 408, 504 -> "timeout_error";
+            case 429 -> "rate_limit_error";
+            case 502 -> "api_error";
+            default -> status < 500 ? "invalid_request_error" : "server_error";
+        };
+    }
+
+    /** An upstream's error, read member by member; what its member {@code error} says counts more than what stands beside it. */
+    private static final class Said {
+
+        String message;
+        /** As JSON. */
+        String type;
+        String param;
+        String code;
+        String id;
+        /** Each as {@code ,"name":value}. */
+        final StringBuilder others = new StringBuilder();
+        private boolean nested;
+
+        void read(JsonParser parser, byte[] body, boolean outer) throws IOException {
+            nested |= !outer;
+            while (parser.nextToken() == JsonToken.FIELD_NAME) {
+                int nameAt = Json.offset(parser);
+                String name = parser.currentName();
+                JsonToken value = parser.nextToken();
+                int valueAt = Json.offset(parser);
+                if (outer && name.equals("error") && value == JsonToken.START_OBJECT) {
+                    read(parser, body, false);
+                    continue;
+                }
+                if (outer && nested && (name.equals("message") || name.equals("type") || name.equals("param") || name.equals("code"))) {
+                    parser.skipChildren(); // an object can have each name but once
+                    continue;
+                }
+                if (name.equals("message") || outer && !nested && name.equals("error") && value == JsonToken.VALUE_STRING) {
+                    // AI/ML API sends an array for a body with several faults
+                    message = value == JsonToken.VALUE_STRING ? shorten(parser.getText())
+                            : value == JsonToken.VALUE_NULL ? message : shorten(slice(parser, body, valueAt));
+                } else if (name.equals("type")) {
+                    type = value == JsonToken.VALUE_NULL ? null : slice(parser, body, valueAt);
+                } else if (name.equals("param")) {
+                    param = value == JsonToken.VALUE_STRING ? parser.getText() : null;
+                } else if (name.equals("code")) {
+                    code = value == JsonToken.VALUE_NULL ? null
+                            : value.isScalarValue() ? parser.getText() : slice(parser, body, valueAt);
+                } else {
+                    if (name.equals("requestId") && value == JsonToken.VALUE_STRING) {
+                        id = parser.getText();
+                    }
+                    others.append(',').append(slice(parser, body, nameAt));
+                }
+                parser.skipChildren();
+            }
+        }
+
+        private static String shorten(String text) {
+            return text.length() <= SANE_MESSAGE ? text : text.substring(0, SANE_MESSAGE) + "...";
+        }
+
+        private static String slice(JsonParser parser, byte[] body, int from) throws IOException {
+            parser.skipChildren();
+            parser.finishToken();
+            return new String(body, from, Json.end(parser) - from, StandardCharsets.UTF_8);
+        }
+    }
+}

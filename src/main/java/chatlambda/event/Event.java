@@ -1,0 +1,42 @@
+package chatlambda.event;
+
+import java.util.Map;
+
+/** What Lambda delivers: one record for each front door that can be told apart by the event alone. */
+public sealed interface Event permits Event.Http, Direct {
+
+    /** @throws UnsupportedEvent neither an HTTP request nor a chat request; the message says what it was taken for */
+    static Event read(byte[] event) throws UnsupportedEvent {
+        return EventReader.read(event);
+    }
+
+    /**
+     * The chat request as the caller sent it, in its own bytes.
+     *
+     * @throws IllegalArgumentException not base64 where the event says so, or half of a surrogate pair
+     */
+    byte[] body();
+
+    /** An HTTP request by way of a front door, which expects the answer in an envelope of its own. */
+    sealed interface Http extends Event permits HttpApi, RestApi, Alb {
+
+        String method();
+
+        /** The path under which the chat route would be found: without stage and base path. */
+        String path();
+
+        /** By lower-case name; of a repeated header the last value, or all of them joined with commas. */
+        Map<String, String> headers();
+
+        /** The whole response that the front door turns into HTTP. */
+        byte[] reply(int status, Map<String, String> headers, byte[] body);
+
+        /** How large {@link #reply} may be, in bytes. */
+        int replyLimit();
+
+        /** A probe of the front door's own, to be answered 200 without any work. */
+        default boolean isHealthCheck() {
+            return false;
+        }
+    }
+}

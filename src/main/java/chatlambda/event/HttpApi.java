@@ -1,0 +1,31 @@
+package chatlambda.event;
+
+import chatlambda.json.JsonOut;
+import java.util.Map;
+
+/**
+ * Payload format 2.0: an API Gateway HTTP API or a Lambda Function URL.
+ *
+ * @param functionUrl whether it came by a Function URL
+ * @see <a href="https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html">
+ *      Lambda proxy integrations for HTTP APIs</a>
+ */
+record HttpApi(String method, String path, Map<String, String> headers, Body content, boolean functionUrl)
+        implements Event.Http {
+
+    @Override
+    public byte[] body() {
+        return content.decode();
+    }
+
+    @Override
+    public byte[] reply(int status, Map<String, String> headers, byte[] body) {
+        var out = new JsonOut(512).raw("{\"statusCode\":").raw(Integer.toString(status));
+        return Envelope.body(out.raw(",\"headers\":").strings(headers, "", ""), body);
+    }
+
+    @Override
+    public int replyLimit() {
+        return Envelope.LAMBDA_LIMIT;
+    }
+}

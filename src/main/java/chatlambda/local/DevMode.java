@@ -1,0 +1,72 @@
+package chatlambda.local;
+
+import chatlambda.ChatConfig;
+import chatlambda.ChatFunction;
+import chatlambda.local.LocalLambda.InvokeMode;
+import chatlambda.runtime.InvocationLoop;
+import chatlambda.runtime.RuntimeApi;
+import io.quarkus.arc.profile.IfBuildProfile;
+import io.quarkus.runtime.ShutdownEvent;
+import io.quarkus.runtime.StartupEvent;
+import io.quarkus.tls.TlsConfigurationRegistry;
+import io.smallrye.config.PropertiesConfigSource;
+import io.smallrye.config.SmallRyeConfig;
+import io.smallrye.config.SmallRyeConfigBuilder;
+import jakarta.enterprise.context.ApplicationScoped;
+import jakarta.enterprise.event.Observes;
+import org.jboss.logging.Logger;
+
+import java.io.IOException;
+import java.time.Duration;
+import java.util.Map;
+
+/**
+ * {@code ./mvnw quarkus:dev}: the function beside a Lambda service of its own, on port 8080 ({@code -Dlocal.port=...} for another),
+ * and without {@code CHAT_API_KEY} beside a stub endpoint too.
+ */
+@ApplicationScoped
+@IfBuildProfile("dev")
+public class DevMode {
+
+    private static final Logger LOG = Logger.getLogger(DevMode.class);
+
+    private StubChat stub;
+    private LocalLambda lambda;
+
+    void start(@Observes StartupEvent event, SmallRyeConfig config, TlsConfigurationRegistry tls) throws ChatConfig.Invalid {
+        if (config.getOptionalValue("chat.api-key", String.class).isEmpty()) {
+            stub = StubChat.start(Duration.ofMillis(60));
+            config = with(config, Map.of("chat.api-key", "stub", "chat.url", stub.url().toString()));
+            LOG.info("CHAT_API_KEY is not set: answers come from a stub, which repeats what you say");
+        }
+        var settings = ChatConfig.Settings.of(config.getConfigMapping(ChatConfig.class), System.getenv().keySet());
+        lambda = LocalLambda.start(config.getOptionalValue("local.port", Integer.class).orElse(8080), InvokeMode.BUFFERED,
+                Duration.ofMinutes(15));
+        var loop = new InvocationLoop(new RuntimeApi(lambda.runtimeApi()), new ChatFunction(settings, tls.getDefault()));
+        var thread = new Thread(() -> {
+            try {
+                loop.run();
+            } catch (IOException e) {
+                LOG.debugf("the local function ends: %s", e.getMessage()); // with its Lambda, at a restart
+            }
+        }, "function");
+        thread.setDaemon(true);
+        thread.start();
+        LOG.infof("POST chat requests to %s/v1/chat/completions", lambda.url());
+    }
+
+    void stop(@Observes ShutdownEvent event) {
+        if (lambda != null) {
+            lambda.close();
+        }
+        if (stub != null) {
+            stub.close();
+        }
+    }
+
+    private static SmallRyeConfig with(SmallRyeConfig config, Map<String, String> values) {
+        var builder = new SmallRyeConfigBuilder();
+        config.getConfigSources().forEach(builder::withSources);
+        return builder.withSources(new PropertiesConfigSource(values, "stub", Integer.MAX_VALUE)).withMapping(ChatConfig.class).build();
+    }
+}

@@ -1,0 +1,259 @@
+package chatlambda.local;
+
+import chatlambda.local.LocalLambda.InvokeMode;
+import com.sun.net.httpserver.Headers;
+import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpHandler;
+import jakarta.json.Json;
+import jakarta.json.JsonException;
+import jakarta.json.JsonObject;
+import jakarta.json.JsonString;
+import jakarta.json.JsonValue;
+import org.jboss.logging.Logger;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.net.URLDecoder;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.Arrays;
+import java.util.Base64;
+import java.util.Locale;
+import java.util.TreeMap;
+import java.util.UUID;
+
+/**
+ * A Function URL: an HTTP request to payload 2.0, and the reply back to HTTP, whole or as it comes.
+ *
+ * @see <a href="https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html">Invoking Lambda function URLs</a>
+ */
+final class FunctionUrl implements HttpHandler {
+
+    private static final Logger LOG = Logger.getLogger(FunctionUrl.class);
+
+    static final String PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response";
+
+    private final LocalRuntimeApi runtimeApi;
+    private final InvokeMode mode;
+
+    FunctionUrl(LocalRuntimeApi runtimeApi, InvokeMode mode) {
+        this.runtimeApi = runtimeApi;
+        this.mode = mode;
+    }
+
+    @Override
+    public void handle(HttpExchange exchange) throws IOException {
+        try (exchange) {
+            byte[] event = event(exchange, exchange.getRequestBody().readAllBytes());
+            if (mode == InvokeMode.RESPONSE_STREAM) {
+                var caller = new StreamingCaller(exchange);
+                caller.end(runtimeApi.invoke(event, caller));
+            } else {
+                reply(exchange, runtimeApi.invoke(event, Caller.NONE));
+            }
+        }
+    }
+
+    static byte[] event(HttpExchange exchange, byte[] body) {
+        var uri = exchange.getRequestURI();
+        String path = uri.getRawPath().isEmpty() ? "/" : uri.getRawPath();
+        String query = uri.getRawQuery() == null ? "" : uri.getRawQuery();
+        var headers = Json.createObjectBuilder();
+        exchange.getRequestHeaders()
+                .forEach((name, values) -> headers.add(name.toLowerCase(Locale.ROOT), String.join(",", values)));
+        String id = UUID.randomUUID().toString();
+        var http = Json.createObjectBuilder().add("method", exchange.getRequestMethod()).add("path", path)
+                .add("protocol", exchange.getProtocol()).add("sourceIp", "127.0.0.1")
+                .add("userAgent", header(exchange.getRequestHeaders(), "User-Agent"));
+        var event = Json.createObjectBuilder().add("version", "2.0").add("routeKey", "$default").add("rawPath", path)
+                .add("rawQueryString", query);
+        String cookie = exchange.getRequestHeaders().getFirst("Cookie");
+        if (cookie != null) {
+            event.add("cookies", Json.createArrayBuilder(Arrays.asList(cookie.split("; *"))));
+        }
+        event.add("headers", headers);
+        if (!query.isEmpty()) {
+            var parameters = new TreeMap<String, String>();
+            for (String parameter : query.split("&")) {
+                String[] pair = parameter.split("=", 2);
+                parameters.merge(decode(pair[0]), pair.length == 1 ? "" : decode(pair[1]), (a, b) -> a + "," + b);
+            }
+            var decoded = Json.createObjectBuilder();
+            parameters.forEach(decoded::add);
+            event.add("queryStringParameters", decoded);
+        }
+        event.add("requestContext", Json.createObjectBuilder().add("accountId", "anonymous").add("apiId", "local")
+                .add("domainName", "local.lambda-url.localhost").add("domainPrefix", "local").add("http", http)
+                .add("requestId", id).add("routeKey", "$default").add("stage", "$default")
+                .add("time", Instant.now().toString()).add("timeEpoch", System.currentTimeMillis()));
+        boolean text = isText(header(exchange.getRequestHeaders(), "Content-Type"));
+        if (body.length > 0) {
+            event.add("body", text ? new String(body, StandardCharsets.UTF_8) : Base64.getEncoder().encodeToString(body));
+        }
+        return event.add("isBase64Encoded", !text && body.length > 0).build().toString().getBytes(StandardCharsets.UTF_8);
+    }
+
+    private static String header(Headers headers, String name) {
+        String value = headers.getFirst(name);
+        return value == null ? "" : value;
+    }
+
+    private static String decode(String encoded) {
+        return URLDecoder.decode(encoded, StandardCharsets.UTF_8);
+    }
+
+    private static boolean isText(String contentType) {
+        return contentType.startsWith("text/") || contentType.startsWith("application/json")
+                || contentType.startsWith("application/xml") || contentType.startsWith("application/javascript");
+    }
+
+    private static void reply(HttpExchange exchange, Outcome outcome) throws IOException {
+        if (outcome.functionError()) {
+            LOG.errorf("function error: %s", outcome.text());
+            send(exchange, 502, "application/json", "Internal Server Error".getBytes(StandardCharsets.UTF_8));
+            return;
+        }
+        JsonObject reply;
+        try (var reader = Json.createReader(new ByteArrayInputStream(outcome.payload()))) {
+            reply = reader.readObject();
+        } catch (JsonException | IllegalStateException | ClassCastException e) {
+            reply = null; // a streamed answer to a buffered invocation, prelude and all: so the real service hands it on
+        }
+        if (reply == null || !reply.containsKey("statusCode")) {
+            send(exchange, 200, outcome.contentType(), outcome.payload());
+            return;
+        }
+        String text = reply.getString("body", "");
+        byte[] body = reply.getBoolean("isBase64Encoded", false) ? Base64.getDecoder().decode(text)
+                : text.getBytes(StandardCharsets.UTF_8);
+        headers(exchange, reply);
+        send(exchange, reply.getInt("statusCode"), null, body);
+    }
+
+    private static void headers(HttpExchange exchange, JsonObject reply) {
+        if (reply.get("headers") instanceof JsonObject headers) {
+            headers.forEach((name, value) -> exchange.getResponseHeaders().set(name, ((JsonString) value).getString()));
+        }
+        if (reply.containsKey("cookies")) {
+            reply.getJsonArray("cookies").getValuesAs(JsonString.class)
+                    .forEach(cookie -> exchange.getResponseHeaders().add("Set-Cookie", cookie.getString()));
+        }
+    }
+
+    private static void send(HttpExchange exchange, int status, String contentType, byte[] body) throws IOException {
+        if (contentType != null) {
+            exchange.getResponseHeaders().set("Content-Type", contentType);
+        }
+        boolean empty = body.length == 0 || exchange.getRequestMethod().equals("HEAD");
+        exchange.sendResponseHeaders(status, empty ? -1 : body.length);
+        if (!empty) {
+            exchange.getResponseBody().write(body);
+        }
+    }
+
+    /** Status and headers out of the prelude, then every chunk at once. A prelude that API Gateway would not take is a 502. */
+    private static final class StreamingCaller implements Caller {
+
+        /** API Gateway wants the delimiter within the first 16 KB. */
+        private static final int PRELUDE_LIMIT = 16 * 1024;
+        private static final int DELIMITER = 8;
+
+        private final HttpExchange exchange;
+        private ByteArrayOutputStream prelude;
+        private boolean sent;
+
+        StreamingCaller(HttpExchange exchange) {
+            this.exchange = exchange;
+        }
+
+        @Override
+        public void begin(String contentType, boolean streamed) throws IOException {
+            if (PRELUDE_TYPE.equals(contentType)) {
+                prelude = new ByteArrayOutputStream();
+                return;
+            }
+            exchange.getResponseHeaders().set("Content-Type", contentType == null ? "application/octet-stream" : contentType);
+            start(200);
+        }
+
+        @Override
+        public void chunk(byte[] chunk) throws IOException {
+            if (prelude == null) {
+                write(chunk, 0);
+                return;
+            }
+            prelude.write(chunk);
+            byte[] soFar = prelude.toByteArray();
+            int end = delimiter(soFar);
+            if (end < 0 || end > PRELUDE_LIMIT) {
+                if (soFar.length > PRELUDE_LIMIT) {
+                    refuse("no delimiter within " + PRELUDE_LIMIT + " bytes");
+                }
+                return;
+            }
+            prelude = null;
+            JsonObject head;
+            try (var reader = Json.createReader(new ByteArrayInputStream(soFar, 0, end))) {
+                head = reader.readObject();
+            } catch (JsonException e) {
+                refuse("not JSON");
+                return;
+            }
+            boolean strings = !(head.get("headers") instanceof JsonObject headers) || headers.values().stream()
+                    .allMatch(value -> value.getValueType() == JsonValue.ValueType.STRING);
+            if (!strings || !head.containsKey("statusCode")) {
+                refuse(strings ? "no statusCode" : "a header that is not a string");
+                return;
+            }
+            headers(exchange, head);
+            start(head.getInt("statusCode"));
+            write(soFar, end + DELIMITER);
+        }
+
+        void end(Outcome outcome) throws IOException {
+            if (!sent) {
+                if (outcome.functionError()) {
+                    LOG.errorf("function error: %s", outcome.text());
+                } else if (outcome.streamed()) {
+                    LOG.error("prelude refused: the answer ended before its delimiter");
+                }
+                send(exchange, 502, "application/json", "Internal Server Error".getBytes(StandardCharsets.UTF_8));
+            }
+            exchange.getResponseBody().close();
+        }
+
+        private void refuse(String why) throws IOException {
+            LOG.errorf("prelude refused: %s", why);
+            prelude = new ByteArrayOutputStream(); // what follows goes nowhere
+            if (!sent) {
+                sent = true;
+                send(exchange, 502, "application/json", "Internal Server Error".getBytes(StandardCharsets.UTF_8));
+            }
+        }
+
+        private void start(int status) throws IOException {
+            sent = true;
+            boolean none = status == 204 || status == 304 || exchange.getRequestMethod().equals("HEAD");
+            exchange.sendResponseHeaders(status, none ? -1 : 0);
+        }
+
+        private void write(byte[] chunk, int from) throws IOException {
+            if (from < chunk.length) {
+                exchange.getResponseBody().write(chunk, from, chunk.length - from);
+                exchange.getResponseBody().flush();
+            }
+        }
+
+        private static int delimiter(byte[] bytes) {
+            int zeros = 0;
+            for (int i = 0; i < bytes.length; i++) {
+                zeros = bytes[i] == 0 ? zeros + 1 : 0;
+                if (zeros == DELIMITER) {
+                    return i + 1 - DELIMITER;
+                }
+            }
+            return -1;
+        }
+    }
+}

@@ -1,0 +1,95 @@
+package chatlambda.local;
+
+import com.sun.net.httpserver.HttpServer;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.URI;
+import java.time.Duration;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+
+/**
+ * A Lambda service on loopback, for dev mode, the tests and the benchmark: the Runtime API that the function polls, and two front
+ * doors on one port, the Invoke API ({@code aws lambda invoke --endpoint-url}) and a Function URL (every other path).
+ */
+public final class LocalLambda implements Closeable {
+
+    static {
+        // Without it, each small answer of the JDK's server waits 40 ms for the client's delayed acknowledgement.
+        System.setProperty("sun.net.httpserver.nodelay", "true");
+    }
+
+    /** How the Function URL invokes: {@code InvokeMode} of its configuration. */
+    public enum InvokeMode {
+        BUFFERED, RESPONSE_STREAM
+    }
+
+    private final LocalRuntimeApi runtimeApi;
+    private final HttpServer front;
+    private final ExecutorService threads;
+
+    private LocalLambda(LocalRuntimeApi runtimeApi, HttpServer front, ExecutorService threads) {
+        this.runtimeApi = runtimeApi;
+        this.front = front;
+        this.threads = threads;
+    }
+
+    /**
+     * @param port of the front doors; 0 for any free one
+     * @param timeout the function's
+     */
+    public static LocalLambda start(int port, InvokeMode mode, Duration timeout) {
+        try {
+            var threads = Executors.newCachedThreadPool(task -> {
+                var thread = new Thread(task, "local-lambda");
+                thread.setDaemon(true);
+                return thread;
+            });
+            var runtimeApi = new LocalRuntimeApi(threads, timeout);
+            var front = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0);
+            front.setExecutor(threads);
+            front.createContext("/", new FunctionUrl(runtimeApi, mode));
+            front.createContext("/2015-03-31/functions/", new InvokeApi(runtimeApi));
+            front.start();
+            return new LocalLambda(runtimeApi, front, threads);
+        } catch (IOException e) {
+            throw new UncheckedIOException("cannot listen on port " + port + ": " + e.getMessage(), e);
+        }
+    }
+
+    /** What the function gets as {@code AWS_LAMBDA_RUNTIME_API}. */
+    public String runtimeApi() {
+        return runtimeApi.address();
+    }
+
+    /** The Function URL, and the endpoint of the Invoke API. */
+    public URI url() {
+        return URI.create("http://localhost:" + front.getAddress().getPort());
+    }
+
+    /** Invokes the function and waits for what becomes of it. */
+    public Outcome invoke(byte[] event) {
+        return invoke(event, Caller.NONE);
+    }
+
+    /** The same, and hands over the answer as it comes. */
+    public Outcome invoke(byte[] event, Caller caller) {
+        return runtimeApi.invoke(event, caller);
+    }
+
+    /** Why the function could not start, as {@code errorType: errorMessage}; waits for it. */
+    public String initError(Duration patience) {
+        return runtimeApi.initError(patience);
+    }
+
+    @Override
+    public void close() {
+        front.stop(0);
+        runtimeApi.close();
+        threads.shutdownNow();
+    }
+}

@@ -1,0 +1,22 @@
+package chatlambda.local;
+
+import java.nio.charset.StandardCharsets;
+
+/**
+ * What became of an invocation.
+ *
+ * @param payload the answer, or of a function error {@code {"errorMessage","errorType"}}
+ * @param functionError whether it ended as a function error
+ * @param trailer of a streamed answer that broke off: the error it said so with, else null
+ */
+public record Outcome(byte[] payload, boolean functionError, String contentType, boolean streamed, String trailer) {
+
+    static Outcome error(String type, String message) {
+        return new Outcome(jakarta.json.Json.createObjectBuilder().add("errorType", type).add("errorMessage", message).build()
+                .toString().getBytes(StandardCharsets.UTF_8), true, "application/json", false, null);
+    }
+
+    public String text() {
+        return new String(payload, StandardCharsets.UTF_8);
+    }
+}

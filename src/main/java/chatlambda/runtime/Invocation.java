@@ -1,0 +1,14 @@
+package chatlambda.runtime;
+
+import java.time.Instant;
+
+/**
+ * One turn of the function.
+ *
+ * @param requestId {@code Lambda-Runtime-Aws-Request-Id}
+ * @param invocationId {@code Lambda-Runtime-Invocation-Id}, to be echoed with the answer, or null where Lambda sends none
+ * @param deadline when Lambda gives up
+ * @param arrived {@link System#nanoTime} when the event had been read
+ */
+public record Invocation(String requestId, String invocationId, Instant deadline, long arrived, byte[] event) {
+}

@@ -1,0 +1,70 @@
+package chatlambda.runtime;
+
+import org.jboss.logging.Logger;
+
+import java.io.IOException;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/** Event in, outcome out, until the Runtime API goes away. */
+public final class InvocationLoop {
+
+    private static final Logger LOG = Logger.getLogger(InvocationLoop.class);
+
+    /** What is done with each event. */
+    public interface Function {
+
+        /** @return the response document */
+        byte[] handle(Invocation invocation) throws FunctionError;
+    }
+
+    /** An invocation that ends as a function error; what the caller gets to see of it. */
+    public static final class FunctionError extends Exception {
+
+        private static final long serialVersionUID = 1;
+
+        private final String type;
+
+        public FunctionError(String type, String message) {
+            super(message, null, false, false);
+            this.type = type;
+        }
+    }
+
+    private static final int FRAMES = 10;
+
+    private final RuntimeApi api;
+    private final Function function;
+
+    public InvocationLoop(RuntimeApi api, Function function) {
+        this.api = api;
+        this.function = function;
+    }
+
+    /** @throws IOException the Runtime API is broken: the process should end */
+    public void run() throws IOException {
+        while (true) {
+            turn(api.next());
+        }
+    }
+
+    private void turn(Invocation invocation) throws IOException {
+        byte[] response;
+        try {
+            response = function.handle(invocation);
+        } catch (FunctionError e) {
+            api.fail(invocation, e.type, e.getMessage());
+            return;
+        } catch (RuntimeException | Error e) {
+            // Where it happened, never what it was about: an exception's message may hold a part of the request.
+            LOG.errorf("invocation %s failed: %s at %s", invocation.requestId(), e.getClass().getName(), place(e));
+            api.fail(invocation, "Chat.Internal", "internal error, see the log of invocation " + invocation.requestId());
+            return;
+        }
+        api.respond(invocation, response);
+    }
+
+    private static String place(Throwable e) {
+        return Stream.of(e.getStackTrace()).limit(FRAMES).map(StackTraceElement::toString).collect(Collectors.joining(" < "));
+    }
+}

@@ -1,0 +1,206 @@
+package chatlambda.runtime;
+
+import chatlambda.json.JsonOut;
+import org.jboss.logging.Logger;
+
+import java.io.Closeable;
+import java.io.EOFException;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+
+/**
+ * The Lambda Runtime API on one plain keep-alive socket.
+ *
+ * @see <a href="https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html">Using the Lambda runtime API for custom runtimes</a>
+ */
+public final class RuntimeApi implements Closeable {
+
+    private static final Logger LOG = Logger.getLogger(RuntimeApi.class);
+
+    private static final String PATH = "/2018-06-01/runtime/";
+    private static final String ERROR_TYPE = "Lambda-Runtime-Function-Error-Type: ";
+    private static final String INVOCATION_ID = "Lambda-Runtime-Invocation-Id";
+    private static final String REQUEST_ID = "Lambda-Runtime-Aws-Request-Id";
+    private static final String DEADLINE = "Lambda-Runtime-Deadline-Ms";
+    private static final String TRACE_ID = "Lambda-Runtime-Trace-Id";
+
+    /** Where a JVM's X-Ray clients look for what is {@code _X_AMZN_TRACE_ID} elsewhere. */
+    private static final String TRACE_PROPERTY = "com.amazonaws.xray.traceHeader";
+
+    private static final byte[] NO_BODY = {};
+    private static final int ONE_WRITE = 64 * 1024;
+
+    private final String address;
+    private Socket socket;
+    private HttpReader reader;
+
+    /** @param address host and port, as in {@code AWS_LAMBDA_RUNTIME_API} */
+    public RuntimeApi(String address) {
+        this.address = address;
+    }
+
+    /** Waits for the next event, for ever: the process may be frozen meanwhile. */
+    public Invocation next() throws IOException {
+        Exchange next = exchange("GET", "invocation/next", "", NO_BODY);
+        long arrived = System.nanoTime();
+        if (next.status != 200) {
+            throw new IOException("the Runtime API answered /next with " + next.status);
+        }
+        String requestId = required(next, REQUEST_ID);
+        String deadline = required(next, DEADLINE);
+        String traceId = next.head.field(lower(TRACE_ID));
+        if (traceId == null) {
+            System.clearProperty(TRACE_PROPERTY);
+        } else {
+            System.setProperty(TRACE_PROPERTY, traceId);
+        }
+        try {
+            return new Invocation(requestId, next.head.field(lower(INVOCATION_ID)), Instant.ofEpochMilli(Long.parseLong(deadline)),
+                    arrived, next.body);
+        } catch (NumberFormatException e) {
+            throw new IOException("the Runtime API sent " + DEADLINE + ": " + deadline);
+        }
+    }
+
+    /** Hands back a whole answer, at most 6 MB. */
+    public void respond(Invocation invocation, byte[] answer) throws IOException {
+        post("invocation/" + invocation.requestId() + "/response", echo(invocation) + "Content-Type: application/json\r\n", answer);
+    }
+
+    /** Ends the invocation as a function error; {@code type} is {@code Category.Reason}. */
+    public void fail(Invocation invocation, String type, String message) throws IOException {
+        post("invocation/" + invocation.requestId() + "/error",
+                echo(invocation) + "Content-Type: application/json\r\n" + ERROR_TYPE + type + "\r\n", error(type, message));
+    }
+
+    /** Tells why the function cannot start; the process should then end. */
+    public void failInit(String type, String message) throws IOException {
+        post("init/error", "Content-Type: application/json\r\n" + ERROR_TYPE + type + "\r\n", error(type, message));
+    }
+
+    @Override
+    public void close() throws IOException {
+        if (socket != null) {
+            socket.close();
+        }
+    }
+
+    private static byte[] error(String type, String message) {
+        return new JsonOut(256).raw("{\"errorMessage\":").string(message).raw(",\"errorType\":").string(type)
+                .raw(",\"stackTrace\":[]}").toBytes();
+    }
+
+    /** A late answer to an invocation that timed out must not be taken for the next one's, which may reuse the request id. */
+    private static String echo(Invocation invocation) {
+        return invocation.invocationId() == null ? "" : INVOCATION_ID + ": " + invocation.invocationId() + "\r\n";
+    }
+
+    /** 4xx: this one outcome is lost (too large, or too late), the next invocation is not. 5xx: "Runtime should exit promptly". */
+    private void post(String path, String fields, byte[] body) throws IOException {
+        Exchange post = exchange("POST", path, fields, body);
+        if (post.status >= 500) {
+            throw new IOException("the Runtime API answered " + path + " with " + post.status);
+        }
+        if (post.status >= 300) {
+            LOG.errorf("the Runtime API refused %s with %d: this outcome, of %d bytes, is lost", path, post.status, body.length);
+        }
+    }
+
+    private record Exchange(int status, HttpReader.Head head, byte[] body) {
+    }
+
+    private Exchange exchange(String method, String path, String fields, byte[] body) throws IOException {
+        boolean reused = socket != null;
+        byte[] head = (method + " " + PATH + path + " HTTP/1.1\r\nHost: " + address + "\r\nUser-Agent: chat-lambda\r\n" + fields
+                + (method.equals("POST") ? "Content-Length: " + body.length + "\r\n\r\n" : "\r\n"))
+                .getBytes(StandardCharsets.ISO_8859_1);
+        try {
+            return attempt(head, body);
+        } catch (Unanswered e) {
+            // A kept connection may have been closed under us while we were frozen or busy; a new one says whether the peer is gone.
+            if (!reused) {
+                throw e;
+            }
+            LOG.debugf("the Runtime API closed the connection before it answered %s: connecting again", path);
+            return attempt(head, body);
+        }
+    }
+
+    private Exchange attempt(byte[] head, byte[] body) throws IOException {
+        HttpReader.Head answer;
+        try {
+            if (socket == null) {
+                connect();
+            }
+            write(socket.getOutputStream(), head, body);
+            answer = reader.head();
+        } catch (IOException e) {
+            disconnect();
+            throw new Unanswered(e);
+        }
+        if (answer == null) {
+            disconnect();
+            throw new Unanswered(new EOFException("the connection was closed"));
+        }
+        byte[] content = reader.body(answer);
+        if (answer.closes()) {
+            disconnect();
+        }
+        return new Exchange(answer.status(), answer, content);
+    }
+
+    private void write(OutputStream out, byte[] head, byte[] body) throws IOException {
+        if (body.length > ONE_WRITE) {
+            out.write(head);
+            out.write(body);
+            return;
+        }
+        byte[] message = new byte[head.length + body.length];
+        System.arraycopy(head, 0, message, 0, head.length);
+        System.arraycopy(body, 0, message, head.length, body.length);
+        out.write(message);
+    }
+
+    private void connect() throws IOException {
+        int colon = address.lastIndexOf(':');
+        if (colon < 0) {
+            throw new IOException("AWS_LAMBDA_RUNTIME_API is \"" + address + "\", not host:port");
+        }
+        var connected = new Socket();
+        connected.setTcpNoDelay(true);
+        connected.connect(new InetSocketAddress(address.substring(0, colon), Integer.parseInt(address.substring(colon + 1))));
+        socket = connected;
+        reader = new HttpReader(connected.getInputStream());
+    }
+
+    private void disconnect() throws IOException {
+        close();
+        socket = null;
+    }
+
+    private static String required(Exchange next, String name) throws IOException {
+        String value = next.head.field(lower(name));
+        if (value == null) {
+            throw new IOException("the Runtime API sent no " + name);
+        }
+        return value;
+    }
+
+    private static String lower(String name) {
+        return name.toLowerCase(java.util.Locale.ROOT);
+    }
+
+    /** The peer closed the connection, or never opened it, before the first byte of an answer. */
+    private static final class Unanswered extends IOException {
+
+        private static final long serialVersionUID = 1;
+
+        Unanswered(IOException cause) {
+            super(cause.getMessage(), cause);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+package chatlambda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import chatlambda.ChatConfig.Settings;
+import io.smallrye.config.EnvConfigSource;
+import io.smallrye.config.SmallRyeConfigBuilder;
+import java.net.URI;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class ChatConfigTest {
+
+    private static Settings settings(Map<String, String> variables) throws ChatConfig.Invalid {
+        var all = new HashMap<>(Map.of("CHAT_API_KEY", "k"));
+        all.putAll(variables);
+        all.values().removeIf("absent"::equals);
+        var config = new SmallRyeConfigBuilder().withSources(new EnvConfigSource(all, 300)).withMapping(ChatConfig.class).build();
+        return Settings.of(config.getConfigMapping(ChatConfig.class), all.keySet());
+    }
+
+    private static String refused(Map<String, String> variables) {
+        return assertThrows(ChatConfig.Invalid.class, () -> settings(variables)).getMessage();
+    }
+
+    @Test
+    void aKeyIsAllThatIsNeeded() throws ChatConfig.Invalid {
+        assertEquals(new Settings(URI.create("https://api.aimlapi.com/v1"), "k", "google/gemini-2.5-pro-preview-05-06",
+                Duration.ofSeconds(3), Duration.ofMinutes(15), Duration.ofMillis(500)), settings(Map.of()));
+    }
+
+    @ParameterizedTest
+    @CsvSource({ "https://h, https://h/v1", "https://h/, https://h/v1", "https://h/v1, https://h/v1", "https://h/v1/, https://h/v1",
+            "http://127.0.0.1:8081/openai/, http://127.0.0.1:8081/openai/v1" })
+    void theBaseMayEndInV1OrNot(String given, String base) throws ChatConfig.Invalid {
+        assertEquals(URI.create(base), settings(Map.of("CHAT_URL", given)).upstream());
+    }
+
+    @Test
+    void aKeyWithALineEndIsTheKey() throws ChatConfig.Invalid {
+        assertEquals("k", settings(Map.of("CHAT_API_KEY", "k\n")).apiKey());
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            CHAT_URL | api.aimlapi.com | chat.url (environment variable CHAT_URL) is "api.aimlapi.com", not an http or https address
+            CHAT_URL | ftp://h | is "ftp://h", not an http or https address
+            CHAT_URL | https://h?x=1 | is "https://h?x=1", not an http or https address
+            CHAT_URL | https://a b | is "https://a b", not an address
+            CHAT_API_KEY | absent | chat.api-key (environment variable CHAT_API_KEY) is missing: set it to
+            CHAT_MODEL | '' | chat.model (environment variable CHAT_MODEL) is empty: set it to
+            CHAT_CONNECT_TIMEOUT | soon | chat.connect-timeout (environment variable CHAT_CONNECT_TIMEOUT) is "soon", not a time: set it to
+            CHAT_TIMEOUT | 0s | is "0s", not more than 0
+            CHAT_RESERVE | PT-1S | is "PT-1S", not 0 or more
+            CHAT_TIMOUT | 1s | CHAT_TIMOUT is not a setting: remove it, or correct it to one of CHAT_API_KEY,
+            """)
+    void aWrongSettingIsNamedWithItsVariableItsValueAndTheRemedy(String variable, String value, String message) {
+        String said = refused(Map.of(variable, value));
+        assertTrue(said.contains(message), said);
+    }
+
+    @Test
+    void allProblemsAreToldAtOnceAndNoSecretIs() {
+        String said = refused(Map.of("CHAT_API_KEY", "se cret", "CHAT_URL", "https://user:hidden@h", "CHAT_TIMEOUT", "x"));
+        assertTrue(said.contains("CHAT_API_KEY") && said.contains("CHAT_URL") && said.contains("CHAT_TIMEOUT"), said);
+        assertFalse(said.contains("se cret") || said.contains("hidden"), said);
+    }
+}

@@ -1,0 +1,135 @@
+package chatlambda;
+
+import chatlambda.local.LocalLambda;
+import chatlambda.local.LocalLambda.InvokeMode;
+import chatlambda.local.Outcome;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/** What was packaged, the JVM application or the native binary, as a process of its own behind a Lambda service on loopback. */
+final class Deployed implements AutoCloseable {
+
+    static final String KEY = "sk-test-upstream-key";
+
+    /** The packaged function: a binary, or a jar. */
+    static final String FUNCTION = System.getProperty("chat.function");
+
+    final LocalLambda lambda;
+    final FunctionProcess process;
+
+    private Deployed(LocalLambda lambda, FunctionProcess process) {
+        this.lambda = lambda;
+        this.process = process;
+    }
+
+    static Deployed against(URI upstream, Map<String, String> settings) {
+        return against(upstream, settings, InvokeMode.BUFFERED, Duration.ofSeconds(30));
+    }
+
+    static Deployed against(URI upstream, Map<String, String> settings, InvokeMode mode, Duration timeout) {
+        var lambda = LocalLambda.start(0, mode, timeout);
+        var environment = new HashMap<>(Map.of("AWS_LAMBDA_RUNTIME_API", lambda.runtimeApi(), "CHAT_API_KEY", KEY, "CHAT_URL",
+                upstream.toString()));
+        environment.putAll(settings);
+        return new Deployed(lambda, FunctionProcess.start(environment));
+    }
+
+    Outcome invoke(String event) {
+        return lambda.invoke(event.getBytes(StandardCharsets.UTF_8));
+    }
+
+    static boolean isNative() {
+        return !FUNCTION.endsWith(".jar");
+    }
+
+    @Override
+    public void close() {
+        process.close();
+        lambda.close();
+    }
+
+    /** The function's own process, with an environment of nothing but what is given. */
+    static final class FunctionProcess implements AutoCloseable {
+
+        private final Process process;
+        private final Path output;
+
+        private FunctionProcess(Process process, Path output) {
+            this.process = process;
+            this.output = output;
+        }
+
+        static FunctionProcess start(Map<String, String> environment) {
+            List<String> command = new ArrayList<>();
+            if (!isNative()) {
+                command.addAll(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-jar"));
+            }
+            command.add(FUNCTION);
+            try {
+                Path output = Files.createTempFile("function", ".log");
+                var builder = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile());
+                builder.environment().clear();
+                builder.environment().putAll(environment);
+                return new FunctionProcess(builder.start(), output);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }
+
+        /** All it has printed so far. */
+        String output() {
+            try {
+                return Files.readString(output);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }
+
+        int exitCode() throws InterruptedException {
+            if (!process.waitFor(30, java.util.concurrent.TimeUnit.SECONDS)) {
+                throw new AssertionError("the function still runs; it printed: " + output());
+            }
+            return process.exitValue();
+        }
+
+        boolean isAlive() {
+            return process.isAlive();
+        }
+
+        long pid() {
+            return process.pid();
+        }
+
+        /** Resident memory in kilobytes; {@code name} is {@code VmRSS} or, for the highest so far, {@code VmHWM}. */
+        long memory(String name) throws IOException {
+            return Files.readAllLines(Path.of("/proc/" + pid() + "/status")).stream().filter(line -> line.startsWith(name + ":"))
+                    .mapToLong(line -> Long.parseLong(line.replaceAll("[^0-9]", ""))).findFirst().orElseThrow();
+        }
+
+        int openFiles() throws IOException {
+            try (var files = Files.list(Path.of("/proc/" + pid() + "/fd"))) {
+                return (int) files.count();
+            }
+        }
+
+        @Override
+        public void close() {
+            process.destroyForcibly().onExit().join();
+            try {
+                Files.delete(output);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }
+    }
+}

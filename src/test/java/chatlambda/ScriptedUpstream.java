@@ -1,0 +1,143 @@
+package chatlambda;
+
+import chatlambda.runtime.HttpReader;
+
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+
+import javax.net.ssl.SSLContext;
+
+/** An upstream on a real socket that keeps what it was sent and answers what the test says, byte for byte. */
+final class ScriptedUpstream implements AutoCloseable {
+
+    record Request(HttpReader.Head head, byte[] body) {
+        String text() {
+            return new String(body, StandardCharsets.UTF_8);
+        }
+    }
+
+    /** Answers one request; the connection is kept unless it closes the socket. */
+    interface Script {
+        void answer(Request request, Socket connection) throws IOException;
+    }
+
+    final List<Request> requests = new CopyOnWriteArrayList<>();
+    private final List<Socket> connections = new CopyOnWriteArrayList<>();
+    private final ServerSocket server;
+    private final String scheme;
+    private volatile Script script;
+
+    private ScriptedUpstream(ServerSocket server, String scheme, Script script) {
+        this.server = server;
+        this.scheme = scheme;
+        this.script = script;
+        thread(this::accept);
+    }
+
+    static ScriptedUpstream start(Script script) {
+        try {
+            return new ScriptedUpstream(new ServerSocket(0, 50, InetAddress.getByName("127.0.0.1")), "http", script);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    static ScriptedUpstream startTls(SSLContext tls, Script script) throws IOException {
+        return new ScriptedUpstream(tls.getServerSocketFactory().createServerSocket(0, 50, InetAddress.getByName("127.0.0.1")),
+                "https", script);
+    }
+
+    static Script answering(int status, String contentType, String body, String... fields) {
+        return answering(status, contentType, body.getBytes(StandardCharsets.UTF_8), fields);
+    }
+
+    static Script answering(int status, String contentType, byte[] body, String... fields) {
+        var head = new StringBuilder("HTTP/1.1 " + status + " Status\r\n");
+        if (contentType != null) {
+            head.append("Content-Type: ").append(contentType).append("\r\n");
+        }
+        for (String field : fields) {
+            head.append(field).append("\r\n");
+        }
+        head.append("Content-Length: ").append(body.length).append("\r\n\r\n");
+        return (request, connection) -> {
+            OutputStream out = connection.getOutputStream();
+            out.write(head.toString().getBytes(StandardCharsets.ISO_8859_1));
+            out.write(body);
+            out.flush();
+        };
+    }
+
+    static void write(Socket connection, String bytes) throws IOException {
+        connection.getOutputStream().write(bytes.getBytes(StandardCharsets.UTF_8));
+        connection.getOutputStream().flush();
+    }
+
+    void script(Script next) {
+        requests.clear();
+        script = next;
+    }
+
+    URI url() {
+        return URI.create(scheme + "://" + (scheme.equals("https") ? "localhost" : "127.0.0.1") + ":" + server.getLocalPort());
+    }
+
+    Request request() {
+        if (requests.size() != 1) {
+            throw new AssertionError("one request expected, not " + requests.size());
+        }
+        return requests.get(0);
+    }
+
+    @Override
+    public void close() {
+        try {
+            server.close();
+            for (Socket connection : connections) {
+                connection.close();
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private void accept() {
+        while (!server.isClosed()) {
+            try {
+                Socket connection = server.accept();
+                connection.setTcpNoDelay(true);
+                connections.add(connection);
+                thread(() -> serve(connection));
+            } catch (IOException e) {
+                // closed, or a TLS handshake that the client broke off
+            }
+        }
+    }
+
+    private void serve(Socket connection) {
+        try (connection) {
+            var reader = new HttpReader(connection.getInputStream());
+            for (HttpReader.Head head; (head = reader.head()) != null;) {
+                var request = new Request(head, reader.body(head));
+                requests.add(request);
+                script.answer(request, connection);
+            }
+        } catch (IOException e) {
+            // the client went away, which some tests want
+        }
+    }
+
+    private static void thread(Runnable task) {
+        var thread = new Thread(task, "scripted-upstream");
+        thread.setDaemon(true);
+        thread.start();
+    }
+}

@@ -1,0 +1,91 @@
+package chatlambda.completion;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import chatlambda.Events;
+import java.nio.charset.StandardCharsets;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class UpstreamAnswerTest {
+
+    private static UpstreamAnswer answer(int status, String body) {
+        return new UpstreamAnswer(status, Map.of("content-type", "application/json"), body.getBytes(StandardCharsets.UTF_8));
+    }
+
+    private static ChatError error(int status, String body) {
+        return assertThrows(ChatError.class, () -> answer(status, body).completion());
+    }
+
+    @Test
+    void aCompletionIsTheUpstreamsOwnBytes() throws ChatError {
+        var answer = answer(201, " {\"choices\":[],\"error\":null,\"n\":1.10,\"x\":{\"error\":1}} ");
+        assertSame(answer.body(), answer.completion().body());
+        assertEquals(200, answer.completion().status());
+    }
+
+    @Test
+    void onlyWhatCallersNeedOfTheHeadersIsPassedOn() throws ChatError {
+        var headers = Map.of("content-type", "application/json; charset=utf-8", "x-inference-id", "i1", "x-ratelimit-remaining-requests",
+                "9", "retry-after", "3", "x-aimlapi-usd-spent", "0.1", "set-cookie", "a=b", "server", "nginx", "content-length", "2");
+        assertEquals(Map.of("content-type", "application/json", "x-request-id", "i1", "x-ratelimit-remaining-requests", "9", "retry-after",
+                "3", "x-aimlapi-usd-spent", "0.1"), new UpstreamAnswer(200, headers, "{}".getBytes()).completion().headers());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = { "", "OK", "[]", "\"x\"", "{\"choices\":[", "{}{}", "<html>" })
+    void a2xxThatIsNoJsonObjectIs502(String body) {
+        assertEquals(502, error(200, body).status());
+    }
+
+    @Test
+    void a2xxWithAnErrorIs502() {
+        var error = error(200, "{\"error\":{\"message\":\"overloaded\",\"code\":529}}");
+        assertEquals("{\"error\":{\"message\":\"overloaded\",\"type\":\"api_error\",\"param\":null,\"code\":\"529\"}}",
+                new String(error.json(), StandardCharsets.UTF_8));
+        assertEquals(502, error.status());
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', quoteCharacter = '`', textBlock = """
+            429 | {"message":"Too Many Requests","path":"/v1/x","requestId":"r1","statusCode":"429","timestamp":"t"} | {"error":{"message":"Too Many Requests","type":"rate_limit_error","param":null,"code":"r1","path":"/v1/x","requestId":"r1","statusCode":"429","timestamp":"t"}}
+            400 | {"error":{"message":"bad","type":"invalid_request_error","param":"top_p","code":"out_of_range","hint":{"max":1.0}}} | {"error":{"message":"bad","type":"invalid_request_error","param":"top_p","code":"out_of_range","hint":{"max":1.0}}}
+            429 | {"error":{"message":"pay","type":"insufficient_quota","code":"insufficient_quota"},"request_id":"q"} | {"error":{"message":"pay","type":"rate_limit_error","param":null,"code":"insufficient_quota","request_id":"q","upstream_type":"insufficient_quota"}}
+            429 | {"message":"outer","error":{"message":"inner"},"code":1} | {"error":{"message":"inner","type":"rate_limit_error","param":null,"code":null}}
+            403 | {"message":"out of credits","statusCode":403} | {"error":{"message":"out of credits","type":"permission_error","param":null,"code":null,"statusCode":403}}
+            400 | {"message":["a must be 1","b must be 2"]} | {"error":{"message":"[\\"a must be 1\\",\\"b must be 2\\"]","type":"invalid_request_error","param":null,"code":null}}
+            404 | {"error":"no such model"} | {"error":{"message":"no such model","type":"invalid_request_error","param":null,"code":null}}
+            503 | {"detail":"x"} | {"error":{"message":"the upstream answered 503 with no error message (14 bytes, content type application/json)","type":"server_error","param":null,"code":null,"detail":"x"}}
+            504 | <html>Gateway Timeout</html> | {"error":{"message":"the upstream answered 504 with no error message (28 bytes, content type application/json)","type":"timeout_error","param":null,"code":null}}
+            500 | `` | {"error":{"message":"the upstream answered 500 with an empty body","type":"server_error","param":null,"code":null}}
+            500 | {"message":"cut | {"error":{"message":"the upstream answered 500 with no error message (15 bytes, content type application/json)","type":"server_error","param":null,"code":null}}
+            """)
+    void everyErrorTakesTheFormTheSdksParse(int status, String body, String expected) {
+        var error = error(status, body == null ? "" : body);
+        String json = new String(error.json(), StandardCharsets.UTF_8);
+        Events.json(json);
+        assertEquals(expected, json);
+        assertEquals(status, error.status());
+    }
+
+    @Test
+    void aRejectedKeyIsOurFaultNotTheCallers() {
+        var error = error(401, "{\"error\":{\"message\":\"Incorrect API key provided: sk-abc\"}}");
+        assertEquals(500, error.status());
+        assertEquals("upstream_key_rejected", error.code());
+        assertTrue(!new String(error.json(), StandardCharsets.UTF_8).contains("sk-abc"));
+    }
+
+    @Test
+    void aRedirectIsAnErrorThatSaysWhatToDo() {
+        var error = error(302, "");
+        assertEquals(502, error.status());
+        assertTrue(error.getMessage().contains("CHAT_URL"), error.getMessage());
+    }
+}

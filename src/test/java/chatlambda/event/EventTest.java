@@ -1,0 +1,155 @@
+package chatlambda.event;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import chatlambda.Events;
+import jakarta.json.JsonObject;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.Base64;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class EventTest {
+
+    private static Event read(String event) throws UnsupportedEvent {
+        return Event.read(event.getBytes(StandardCharsets.UTF_8));
+    }
+
+    private static Event.Http http(String event) throws UnsupportedEvent {
+        return assertInstanceOf(Event.Http.class, read(event));
+    }
+
+    static List<Path> all() {
+        return Events.all();
+    }
+
+    /** The folder or the name of a fixture says what it is. */
+    @ParameterizedTest
+    @MethodSource("all")
+    void everyEventIsTakenForWhatItIs(Path file) throws UnsupportedEvent {
+        String event = Events.read(file);
+        String name = file.getParent().getFileName() + "/" + file.getFileName();
+        if (name.startsWith("not-http/") || name.contains("/not-chat")) {
+            assertThrows(UnsupportedEvent.class, () -> read(event));
+            return;
+        }
+        Class<? extends Event> type = name.contains("alb") ? Alb.class
+                : name.contains("rest-") ? RestApi.class : name.contains("direct") ? Direct.class : HttpApi.class;
+        Event read = assertInstanceOf(type, read(event));
+        if (read instanceof HttpApi api) {
+            assertEquals(name.contains("function-url"), api.functionUrl());
+        }
+        if (read instanceof Event.Http http) {
+            JsonObject json = Events.json(event);
+            byte[] body = json.isNull("body") ? new byte[0] : json.getString("body").getBytes(StandardCharsets.UTF_8);
+            assertArrayEquals(json.getBoolean("isBase64Encoded", false) ? Base64.getDecoder().decode(body) : body, http.body());
+        } else {
+            assertEquals(event, new String(read.body(), StandardCharsets.UTF_8));
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("all")
+    void everyHttpEventLeadsToTheChatRoute(Path file) throws UnsupportedEvent {
+        JsonObject json = Events.json(Events.read(file));
+        if (json.containsKey("requestContext") && !file.toString().contains("not-")) {
+            Event.Http event = http(Events.asChat(json, "{\"ä\":\"\\\"\"}"));
+            assertEquals("/v1/chat/completions", event.path());
+            assertEquals("POST", event.method());
+            assertEquals("{\"ä\":\"\\\"\"}", new String(event.body(), StandardCharsets.UTF_8));
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', nullValues = "-", textBlock = """
+            /v1/chat/completions      | $default | $default                      | -                    | /v1/chat/completions
+            /live/v1/chat/completions | live     | $default                      | -                    | /v1/chat/completions
+            /live/v1/chat/completions | live     | ANY /{proxy+}                 | v1/chat/completions  | /v1/chat/completions
+            /ai/v1/chat/completions   | live     | POST /v1/chat/completions     | -                    | /v1/chat/completions
+            /ai/v1/chat/completions   | live     | POST /v1/chat/{proxy+}        | completions          | /v1/chat/completions
+            /ai/v1/chat/completions   | live     | POST /v1/chat/{what}          | completions          | /v1/chat/completions
+            /other/v1/chat/completions| live     | $default                      | -                    | /other/v1/chat/completions
+            /live                     | live     | $default                      | -                    | /live
+            /livev1/chat/completions  | live     | $default                      | -                    | /livev1/chat/completions
+            /chat/completions/        | live     | $default                      | -                    | /chat/completions/
+            """)
+    void thePathIsFreedOfStageAndBasePathThatTheEventShows(String path, String stage, String route, String parameter, String expected)
+            throws UnsupportedEvent {
+        String parameters = parameter == null ? ""
+                : ",\"pathParameters\":{\"" + (route.contains("what") ? "what" : "proxy") + "\":\"" + parameter + "\"}";
+        assertEquals(expected, http("{\"rawPath\":\"" + path + "\",\"requestContext\":{\"http\":{\"method\":\"POST\"},\"stage\":\"" + stage
+                + "\",\"routeKey\":\"" + route + "\"}" + parameters + "}").path());
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            []                                              | a JSON array
+            "x"                                             | a JSON string
+            1                                               | a JSON number
+            null                                            | a JSON null
+            {}                                              | an event without messages or requestContext
+            {"requestContext":{}}                           | an event with a requestContext of no known front door
+            {"type":"TOKEN","methodArn":"arn"}              | an API Gateway Lambda authorizer request
+            {"detail-type":"Scheduled Event","source":"aws.events"} | an EventBridge event (Scheduled Event from aws.events)
+            {"requestContext":{"connectionId":"c"}}         | an API Gateway WebSocket event
+            {"messages":[                                   | an event that is not JSON Lambda could have sent (line 1
+            {"messages":[]} x                               | an event that is not JSON Lambda could have sent (line 1
+            """)
+    void whatIsNoChatRequestIsNamed(String event, String name) {
+        var refused = assertThrows(UnsupportedEvent.class, () -> read(event));
+        assertTrue(refused.getMessage().startsWith(name), refused.getMessage());
+    }
+
+    @Test
+    void headersAreFoundInAnyCaseAndFormAndTheLastOfThemCounts() throws UnsupportedEvent {
+        assertEquals(Map.of("content-type", "b", "x", "1"), http("""
+                {"requestContext":{"elb":{}},"multiValueHeaders":{"Content-Type":["a","b"],"X":["1"],"Y":[],"Z":null}}""").headers());
+        assertEquals(Map.of(), http("{\"httpMethod\":\"GET\",\"headers\":null,\"multiValueHeaders\":null}").headers());
+    }
+
+    @Test
+    void eachFrontDoorIsAnsweredInItsOwnForm() throws UnsupportedEvent {
+        var headers = Map.of("x-a", "1\"");
+        byte[] body = "{\"ä\":\"\n\"}".getBytes(StandardCharsets.UTF_8);
+        String rest = ",\"body\":\"{\\\"ä\\\":\\\"\\n\\\"}\",\"isBase64Encoded\":false}";
+        assertEquals("{\"statusCode\":429,\"headers\":{\"x-a\":\"1\\\"\"}" + rest, text(http(Events.post("")).reply(429, headers, body)));
+        assertEquals("{\"statusCode\":429,\"headers\":{\"x-a\":\"1\\\"\"}" + rest,
+                text(http("{\"httpMethod\":\"POST\"}").reply(429, headers, body)));
+        assertEquals("{\"statusCode\":429,\"statusDescription\":\"429 Too Many Requests\",\"headers\":{\"x-a\":\"1\\\"\"}" + rest,
+                text(http("{\"requestContext\":{\"elb\":{}},\"headers\":{}}").reply(429, headers, body)));
+        assertEquals("{\"statusCode\":429,\"statusDescription\":\"429 Too Many Requests\",\"multiValueHeaders\":{\"x-a\":[\"1\\\"\"]}" + rest,
+                text(http("{\"requestContext\":{\"elb\":{}},\"multiValueHeaders\":{}}").reply(429, headers, body)));
+    }
+
+    @Test
+    void aBodyThatIsNotTextIsAnsweredInBase64() throws UnsupportedEvent {
+        byte[] body = { (byte) 0xff, 0, 'a' };
+        assertEquals("{\"statusCode\":200,\"headers\":{},\"body\":\"/wBh\",\"isBase64Encoded\":true}",
+                text(http(Events.post("")).reply(200, Map.of(), body)));
+    }
+
+    @Test
+    void aLoadBalancersProbeIsKnown() throws UnsupportedEvent {
+        assertTrue(http(Events.file("alb-health-check")).isHealthCheck());
+        assertEquals(false, http(Events.file("alb")).isHealthCheck());
+    }
+
+    @Test
+    void brokenBase64IsRefusedWhenTheBodyIsAskedFor() throws UnsupportedEvent {
+        var event = http("{\"httpMethod\":\"POST\",\"isBase64Encoded\":true,\"body\":\"%%%\"}");
+        assertThrows(IllegalArgumentException.class, event::body);
+    }
+
+    private static String text(byte[] reply) {
+        return new String(reply, StandardCharsets.UTF_8);
+    }
+}

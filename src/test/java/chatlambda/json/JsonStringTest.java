@@ -1,0 +1,91 @@
+package chatlambda.json;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class JsonStringTest {
+
+    @Test
+    void everyCharacterComesBackAsItWas() {
+        var all = new StringBuilder();
+        for (int point = 0; point <= 0x10ffff; point++) {
+            if (point < 0xd800 || point > 0xdfff) {
+                all.appendCodePoint(point);
+            }
+        }
+        byte[] text = all.toString().getBytes(StandardCharsets.UTF_8);
+        byte[] json = new JsonOut(16).string(text, 0).toBytes();
+        assertArrayEquals(text, JsonString.decode(json, 0));
+    }
+
+    @Test
+    void everyEscapedCharacterIsDecoded() {
+        for (int point = 0; point <= 0x10ffff; point++) {
+            if (point < 0xd800 || point > 0xdfff) {
+                var json = new StringBuilder("\"");
+                for (char unit : Character.toChars(point)) {
+                    json.append(String.format(point % 2 == 0 ? "\\u%04x" : "\\u%04X", (int) unit));
+                }
+                byte[] decoded = JsonString.decode(json.append('"').toString().getBytes(StandardCharsets.US_ASCII), 0);
+                assertEquals(Character.toString(point), new String(decoded, StandardCharsets.UTF_8));
+            }
+        }
+    }
+
+    @Test
+    void shortEscapesAreDecoded() {
+        byte[] json = "[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"]".getBytes(StandardCharsets.US_ASCII);
+        assertEquals("\"\\/\b\f\n\r\t", new String(JsonString.decode(json, 1), StandardCharsets.UTF_8));
+    }
+
+    @Test
+    void whatWeWriteJacksonReads() throws IOException {
+        var random = new Random(7);
+        for (int round = 0; round < 2_000; round++) {
+            var text = new StringBuilder();
+            random.ints(random.nextInt(40), 0, 300).forEach(text::append);
+            random.ints(random.nextInt(40), 0, 0xd800).forEach(text::appendCodePoint);
+            random.ints(random.nextInt(5), 0x10000, 0x110000).forEach(text::appendCodePoint);
+            byte[] json = new JsonOut(1).string(text.toString()).toBytes();
+            try (var parser = Json.parser(json)) {
+                parser.nextToken();
+                assertEquals(text.toString(), parser.getText());
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = { "\"\\ud800\"", "\"\\udc00\"", "\"\\ud800x\"", "\"\\ud800\\n\"", "\"\\ud800\\ud800\"" })
+    void halfASurrogatePairIsRefused(String json) {
+        byte[] bytes = json.getBytes(StandardCharsets.US_ASCII);
+        assertThrows(IllegalArgumentException.class, () -> JsonString.decode(bytes, 0));
+    }
+
+    @Test
+    void utf8IsToldFromWhatIsNot() {
+        var random = new Random(11);
+        for (int round = 0; round < 200_000; round++) {
+            byte[] bytes = new byte[random.nextInt(6)];
+            random.nextBytes(bytes);
+            boolean decodes = true;
+            try {
+                StandardCharsets.UTF_8.newDecoder().decode(java.nio.ByteBuffer.wrap(bytes));
+            } catch (java.nio.charset.CharacterCodingException e) {
+                decodes = false;
+            }
+            assertEquals(decodes, JsonString.isUtf8(bytes));
+        }
+        assertTrue(JsonString.isUtf8("aé€😀".getBytes(StandardCharsets.UTF_8)));
+        assertFalse(JsonString.isUtf8(new byte[] { 'a', (byte) 0xf0, (byte) 0x9f, (byte) 0x98 }));
+    }
+}

@@ -1,0 +1,188 @@
+package chatlambda.runtime;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import chatlambda.runtime.InvocationLoop.FunctionError;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** The Runtime API's contract, against a server that says each answer as written here, one for each request. */
+class RuntimeApiTest {
+
+    private static final String ACCEPTED = "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
+    /** Closes the connection instead of answering. */
+    private static final String HANG_UP = "";
+
+    private final List<String> requests = new CopyOnWriteArrayList<>();
+    private final List<String> bodies = new CopyOnWriteArrayList<>();
+    private ServerSocket server;
+    private volatile int connections;
+    private RuntimeApi api;
+
+    @BeforeEach
+    void listen() throws IOException {
+        server = new ServerSocket(0, 50, InetAddress.getByName("127.0.0.1"));
+        api = new RuntimeApi("127.0.0.1:" + server.getLocalPort());
+    }
+
+    @AfterEach
+    void stop() throws IOException {
+        api.close();
+        server.close();
+    }
+
+    private void answers(String... answers) {
+        var thread = new Thread(() -> {
+            int next = 0;
+            while (next < answers.length) {
+                try (Socket connection = server.accept()) {
+                    connections++;
+                    var reader = new HttpReader(connection.getInputStream());
+                    for (HttpReader.Head head; next < answers.length && (head = reader.head()) != null;) {
+                        requests.add(head.startLine() + " " + new java.util.TreeMap<>(head.fields()));
+                        bodies.add(new String(reader.body(head), StandardCharsets.UTF_8));
+                        String answer = answers[next++];
+                        if (answer.equals(HANG_UP)) {
+                            break;
+                        }
+                        connection.getOutputStream().write(answer.getBytes(StandardCharsets.UTF_8));
+                    }
+                } catch (IOException e) {
+                    return;
+                }
+            }
+        });
+        thread.setDaemon(true);
+        thread.start();
+    }
+
+    private static String event(String fields, String body) {
+        return "HTTP/1.1 200 OK\r\nlambda-runtime-aws-request-id: r1\r\nLAMBDA-RUNTIME-DEADLINE-MS: 1700000000123\r\n" + fields
+                + "Content-Length: " + body.length() + "\r\n\r\n" + body;
+    }
+
+    @Test
+    void anInvocationIsReadWhateverTheCaseOfItsHeaders() throws IOException {
+        answers(event("Lambda-Runtime-Trace-Id: Root=1-2\r\nLambda-Runtime-Invocation-Id: i1\r\n", "{}"));
+        var invocation = api.next();
+        assertEquals("r1", invocation.requestId());
+        assertEquals("i1", invocation.invocationId());
+        assertEquals(Instant.ofEpochMilli(1700000000123L), invocation.deadline());
+        assertEquals("{}", new String(invocation.event()));
+        assertEquals("Root=1-2", System.getProperty("com.amazonaws.xray.traceHeader"));
+        assertTrue(requests.get(0).startsWith("GET /2018-06-01/runtime/invocation/next HTTP/1.1 "), requests.get(0));
+    }
+
+    @Test
+    void aChunkedEventIsReadWholeAndAMissingTraceIdIsNotTheLastOnes() throws IOException {
+        System.setProperty("com.amazonaws.xray.traceHeader", "old");
+        answers("HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: r1\r\nLambda-Runtime-Deadline-Ms: 1\r\n"
+                + "Transfer-Encoding: chunked\r\n\r\n2\r\n{\"\r\n3\r\n\":1\r\n1\r\n}\r\n0\r\n\r\n");
+        assertEquals("{\"\":1}", new String(api.next().event()));
+        assertNull(System.getProperty("com.amazonaws.xray.traceHeader"));
+    }
+
+    @Test
+    void theInvocationIdIsEchoedWithAnswersAndErrorsWhereThereWasOne() throws IOException {
+        answers(event("Lambda-Runtime-Invocation-Id: i1\r\n", "{}"), ACCEPTED, ACCEPTED, event("", "{}"), ACCEPTED);
+        var first = api.next();
+        api.respond(first, "{\"a\":1}".getBytes());
+        api.fail(first, "Chat.X", "m");
+        api.respond(api.next(), "{}".getBytes());
+        assertTrue(requests.get(1).startsWith("POST /2018-06-01/runtime/invocation/r1/response "), requests.get(1));
+        assertTrue(requests.get(1).contains("lambda-runtime-invocation-id=i1"), requests.get(1));
+        assertTrue(requests.get(2).contains("lambda-runtime-invocation-id=i1"), requests.get(2));
+        assertTrue(!requests.get(4).contains("lambda-runtime-invocation-id"), requests.get(4));
+        assertEquals("{\"a\":1}", bodies.get(1));
+        assertEquals(1, connections);
+    }
+
+    @Test
+    void aFunctionErrorNamesItsTypeInHeaderAndBody() throws IOException {
+        answers(event("", "{}"), ACCEPTED);
+        api.fail(api.next(), "Chat.UpstreamTimeout", "too \"late\"");
+        assertTrue(requests.get(1).startsWith("POST /2018-06-01/runtime/invocation/r1/error "), requests.get(1));
+        assertTrue(requests.get(1).contains("lambda-runtime-function-error-type=Chat.UpstreamTimeout"), requests.get(1));
+        assertEquals("{\"errorMessage\":\"too \\\"late\\\"\",\"errorType\":\"Chat.UpstreamTimeout\",\"stackTrace\":[]}", bodies.get(1));
+    }
+
+    @Test
+    void aRefusedAnswerIsLostButTheNextInvocationIsNot() throws IOException {
+        for (int status : new int[] { 400, 403, 410, 413 }) {
+            requests.clear();
+            answers(event("", "{}"), "HTTP/1.1 " + status + " No\r\nContent-Length: 2\r\n\r\n{}", event("", "{}"));
+            api.respond(api.next(), new byte[0]);
+            assertEquals("r1", api.next().requestId());
+            api.close();
+            api = new RuntimeApi("127.0.0.1:" + server.getLocalPort());
+        }
+    }
+
+    @Test
+    void aBrokenServiceEndsTheLoop() {
+        answers(event("", "{}"), "HTTP/1.1 500 Container error\r\nContent-Length: 0\r\n\r\n");
+        var loop = new InvocationLoop(api, invocation -> new byte[0]);
+        assertTrue(assertThrows(IOException.class, loop::run).getMessage().contains("500"));
+    }
+
+    @Test
+    void anAnswerToNextThatIsNoEventEndsTheLoop() {
+        answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+        var loop = new InvocationLoop(api, invocation -> new byte[0]);
+        assertTrue(assertThrows(IOException.class, loop::run).getMessage().contains("Lambda-Runtime-Aws-Request-Id"));
+    }
+
+    @Test
+    void aConnectionClosedBetweenTwoRequestsIsOpenedAgain() throws IOException {
+        answers(event("", "{}"), HANG_UP, ACCEPTED, event("Connection: close\r\n", "{}"), event("", "{}"));
+        api.respond(api.next(), new byte[0]);
+        api.next();
+        api.next();
+        assertEquals(3, connections);
+    }
+
+    @Test
+    void aServiceThatIsGoneIsNotAskedForEver() {
+        answers(HANG_UP);
+        assertThrows(IOException.class, api::next);
+    }
+
+    @Test
+    void whatFailsInsideIsAFunctionErrorAndTheLoopGoesOn() {
+        answers(event("", "1"), ACCEPTED, event("", "2"), ACCEPTED, event("", "3"), ACCEPTED,
+                "HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n");
+        var loop = new InvocationLoop(api, invocation -> {
+            switch (new String(invocation.event())) {
+                case "1" -> throw new IllegalStateException("secret prompt");
+                case "2" -> throw new FunctionError("Chat.InvalidRequest", "said");
+                default -> {
+                    return "done".getBytes();
+                }
+            }
+        });
+        assertThrows(IOException.class, loop::run);
+        assertTrue(bodies.get(1).contains("\"errorType\":\"Chat.Internal\"") && !bodies.get(1).contains("secret"), bodies.get(1));
+        assertTrue(bodies.get(3).contains("\"errorMessage\":\"said\",\"errorType\":\"Chat.InvalidRequest\""), bodies.get(3));
+        assertEquals("done", bodies.get(5));
+    }
+
+    @Test
+    void whyTheFunctionCannotStartIsPosted() throws IOException {
+        answers(ACCEPTED);
+        api.failInit("Runtime.InvalidConfiguration", "chat.api-key is missing");
+        assertTrue(requests.get(0).startsWith("POST /2018-06-01/runtime/init/error "), requests.get(0));
+        assertTrue(requests.get(0).contains("lambda-runtime-function-error-type=Runtime.InvalidConfiguration"), requests.get(0));
+    }
+}
