@@ -8,6 +8,9 @@ import jakarta.ws.rs.ProcessingException;
 import jakarta.ws.rs.core.MultivaluedHashMap;
 import org.jboss.resteasy.reactive.RestResponse;
 
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.net.URI;
 import java.net.UnknownHostException;
 import java.time.Duration;
@@ -21,6 +24,8 @@ import javax.net.ssl.SSLException;
 
 /** The one place that talks upstream: {@link ChatCompletions} with the key added, the wait bounded and each failure named. */
 public final class Upstream {
+
+    private static final byte[] NO_BODY = {};
 
     private final ChatCompletions completions;
     private final String host;
@@ -64,8 +69,17 @@ public final class Upstream {
         }
         var headers = new TreeMap<String, String>();
         response.getStringHeaders().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), String.join(", ", values)));
-        byte[] body = response.getEntity();
-        return new UpstreamAnswer(response.getStatus(), headers, body == null ? new byte[0] : body).completion();
+        return new UpstreamAnswer(response.getStatus(), headers, body(response)).completion();
+    }
+
+    /** Whatever the method's type says, the client reads the body of a 2xx only: that of another status is a stream, in memory. */
+    private static byte[] body(RestResponse<?> response) {
+        Object entity = response.getEntity();
+        try {
+            return entity == null ? NO_BODY : entity instanceof InputStream stream ? stream.readAllBytes() : (byte[]) entity;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e); // cannot happen: the body is in memory
+        }
     }
 
     private String cause(RuntimeException failure) {

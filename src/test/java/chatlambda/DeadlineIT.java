@@ -1,0 +1,36 @@
+package chatlambda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import chatlambda.local.LocalLambda.InvokeMode;
+import java.time.Duration;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+class DeadlineIT {
+
+    private static final String CHAT = "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}";
+
+    @Test
+    void ourOwn504GetsOutBeforeLambdaGivesUp() {
+        try (var upstream = ScriptedUpstream.start((request, connection) -> {
+        });
+                var function = Deployed.against(upstream.url(), Map.of("CHAT_RESERVE", "700ms"), InvokeMode.BUFFERED,
+                        Duration.ofSeconds(4))) {
+            var reply = Events.json(function.invoke(Events.post(CHAT)).text());
+            assertEquals(504, reply.getInt("statusCode"));
+            assertTrue(reply.getString("body").contains("raise the function's timeout"), reply.getString("body"));
+        }
+    }
+
+    @Test
+    void withLessThanTheReserveLeftTheUpstreamIsNotAsked() {
+        try (var upstream = ScriptedUpstream.start((request, connection) -> {
+        });
+                var function = Deployed.against(upstream.url(), Map.of("CHAT_RESERVE", "1m"))) {
+            assertEquals(504, Events.json(function.invoke(Events.post(CHAT)).text()).getInt("statusCode"));
+            assertTrue(upstream.requests.isEmpty());
+        }
+    }
+}

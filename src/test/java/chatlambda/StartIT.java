@@ -1,0 +1,75 @@
+package chatlambda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import chatlambda.Deployed.FunctionProcess;
+import chatlambda.local.LocalLambda;
+import chatlambda.local.LocalLambda.InvokeMode;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Map;
+import java.util.zip.ZipFile;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
+
+class StartIT {
+
+    @Test
+    void aWrongSettingStopsTheStartAndLambdaIsToldWhy() throws InterruptedException {
+        try (var lambda = LocalLambda.start(0, InvokeMode.BUFFERED, Duration.ofSeconds(30));
+                var process = FunctionProcess.start(Map.of("AWS_LAMBDA_RUNTIME_API", lambda.runtimeApi(), "CHAT_TIMEOUT", "soon"))) {
+            String error = lambda.initError(Duration.ofSeconds(30));
+            assertTrue(error.startsWith("Runtime.InvalidConfiguration: chat.api-key (environment variable CHAT_API_KEY) is missing"), error);
+            assertTrue(error.contains("CHAT_TIMEOUT) is \"soon\", not a time"), error);
+            assertEquals(1, process.exitCode());
+            assertEquals(1, process.output().lines().count(), process.output());
+        }
+    }
+
+    @Test
+    void withoutLambdaItSaysInOneLineWhatItIs() throws InterruptedException {
+        try (var process = FunctionProcess.start(Map.of())) {
+            assertEquals(2, process.exitCode());
+            assertEquals(1, process.output().lines().count(), process.output());
+            assertTrue(process.output().contains("./mvnw quarkus:dev"), process.output());
+        }
+    }
+
+    @Test
+    void whenLambdaGoesAwayItEndsWithOneLine() throws InterruptedException {
+        try (var stub = chatlambda.local.StubChat.start(Duration.ZERO)) {
+            var function = Deployed.against(stub.url(), Map.of());
+            try (var process = function.process) {
+                assertFalse(function.invoke(Events.file("direct")).functionError());
+                function.lambda.close();
+                assertEquals(1, process.exitCode());
+                assertEquals(1, process.output().lines().count(), process.output());
+            }
+        }
+    }
+
+    static boolean isNative() {
+        return Deployed.isNative();
+    }
+
+    @Test
+    @EnabledIf("isNative")
+    void theZipHoldsTheBinaryAsBootstrapAndNothingElse() throws IOException {
+        try (var zip = new ZipFile(Path.of("target", "function.zip").toFile())) {
+            assertEquals("bootstrap", zip.stream().map(Object::toString).reduce((a, b) -> a + " " + b).orElseThrow());
+        }
+    }
+
+    @Test
+    @EnabledIf("isNative")
+    void nothingOfDevModeIsInTheBinary() throws IOException {
+        String binary = Files.readString(Path.of(Deployed.FUNCTION), StandardCharsets.ISO_8859_1);
+        assertTrue(binary.contains("chatlambda.runtime.InvocationLoop"), "class names can be found");
+        assertFalse(binary.contains("chatlambda.local") || binary.contains("chatlambda/local"));
+    }
+}
