@@ -42,11 +42,28 @@ public interface ChatConfig {
     @WithDefault("500ms")
     Optional<String> reserve();
 
+    /** How every answer goes out; the event does not tell how the front door invokes. */
+    @WithDefault("buffered")
+    Optional<String> responseMode();
+
+    /** How long a streamed answer may be silent. */
+    @WithDefault("60s")
+    Optional<String> streamIdleTimeout();
+
+    /** How answers go out: {@code chat.response-mode}. */
+    enum ResponseMode {
+        /** Whole, at most 6 MB: HTTP API, ALB, Function URL with BUFFERED, {@code Invoke}. */
+        BUFFERED,
+        /** As they come: Function URL with RESPONSE_STREAM, REST API with ResponseTransferMode STREAM, InvokeWithResponseStream. */
+        STREAM
+    }
+
     /** What the function works with: every value is there and sound. */
-    record Settings(URI upstream, String apiKey, String model, Duration connectTimeout, Duration timeout, Duration reserve) {
+    record Settings(URI upstream, String apiKey, String model, Duration connectTimeout, Duration timeout, Duration reserve,
+            ResponseMode responseMode, Duration streamIdleTimeout) {
 
         private static final Set<String> VARIABLES = Set.of("CHAT_URL", "CHAT_API_KEY", "CHAT_MODEL", "CHAT_CONNECT_TIMEOUT",
-                "CHAT_TIMEOUT", "CHAT_RESERVE");
+                "CHAT_TIMEOUT", "CHAT_RESERVE", "CHAT_RESPONSE_MODE", "CHAT_STREAM_IDLE_TIMEOUT");
 
         /**
          * @param variables names of all environment variables: one that begins with {@code CHAT_} and is not known is a typo
@@ -60,7 +77,9 @@ public interface ChatConfig {
                     model(config.model(), problems),
                     duration("connect-timeout", config.connectTimeout(), false, problems),
                     duration("timeout", config.timeout(), false, problems),
-                    duration("reserve", config.reserve(), true, problems));
+                    duration("reserve", config.reserve(), true, problems),
+                    responseMode(config.responseMode(), problems),
+                    duration("stream-idle-timeout", config.streamIdleTimeout(), false, problems));
             variables.stream().filter(name -> name.startsWith("CHAT_") && !VARIABLES.contains(name)).sorted()
                     .forEach(name -> problems.add(name + " is not a setting: remove it, or correct it to one of "
                             + String.join(", ", VARIABLES.stream().sorted().toList())));
@@ -113,6 +132,17 @@ public interface ChatConfig {
                 problems.add(problem("model", "is empty", "set it to a model's id, such as google/gemini-2.5-pro"));
             }
             return given.orElse(null);
+        }
+
+        private static ResponseMode responseMode(Optional<String> given, List<String> problems) {
+            for (ResponseMode mode : ResponseMode.values()) {
+                if (mode.name().equalsIgnoreCase(given.orElse("").strip())) {
+                    return mode;
+                }
+            }
+            problems.add(problem("response-mode", given.isEmpty() ? "is empty" : "is \"" + given.get() + "\", not a response mode",
+                    "set it to buffered, or to stream where the front door streams"));
+            return null;
         }
 
         private static Duration duration(String name, Optional<String> given, boolean zeroToo, List<String> problems) {

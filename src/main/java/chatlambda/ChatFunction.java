@@ -1,9 +1,12 @@
 package chatlambda;
 
 import chatlambda.ChatConfig.Settings;
+import chatlambda.completion.Answer;
 import chatlambda.completion.ChatError;
 import chatlambda.completion.ChatRequest;
 import chatlambda.completion.Completion;
+import chatlambda.completion.CompletionStream;
+import chatlambda.completion.EventStream;
 import chatlambda.completion.Upstream;
 import chatlambda.event.Direct;
 import chatlambda.event.Event;
@@ -11,12 +14,17 @@ import chatlambda.event.UnsupportedEvent;
 import chatlambda.runtime.Invocation;
 import chatlambda.runtime.InvocationLoop;
 import chatlambda.runtime.InvocationLoop.FunctionError;
+import chatlambda.runtime.InvocationLoop.Response;
+import chatlambda.runtime.ResponseStream;
 import io.quarkus.tls.TlsConfiguration;
+import io.vertx.core.Vertx;
 
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 
@@ -25,17 +33,22 @@ public final class ChatFunction implements InvocationLoop.Function {
 
     private static final byte[] NO_BODY = {};
 
+    private static final String RAISE_SETTING = "raise chat.timeout (CHAT_TIMEOUT), or ask for fewer tokens";
+    private static final String RAISE_TIMEOUT = "raise the function's timeout (Timeout in template.yaml), or ask for fewer tokens";
+
     private final Settings settings;
     private final Upstream upstream;
+    private final boolean streams;
 
     /** @param tls trust settings for the upstream other than the built-in ones */
-    public ChatFunction(Settings settings, Optional<TlsConfiguration> tls) {
+    public ChatFunction(Settings settings, Optional<TlsConfiguration> tls, Vertx vertx) {
         this.settings = settings;
-        this.upstream = new Upstream(settings.upstream(), settings.apiKey(), settings.connectTimeout(), tls);
+        this.upstream = new Upstream(settings.upstream(), settings.apiKey(), settings.connectTimeout(), tls, vertx);
+        this.streams = settings.responseMode() == ChatConfig.ResponseMode.STREAM;
     }
 
     @Override
-    public byte[] handle(Invocation invocation) throws FunctionError {
+    public Response handle(Invocation invocation) throws FunctionError {
         try {
             Event event = Event.read(invocation.event());
             return event instanceof Event.Http http ? reply(http, invocation) : completion((Direct) event, invocation);
@@ -45,50 +58,112 @@ public final class ChatFunction implements InvocationLoop.Function {
     }
 
     /** To another Lambda: the completion itself, or a function error that says in JSON what an HTTP caller would have got. */
-    private byte[] completion(Direct event, Invocation invocation) throws FunctionError {
+    private Response completion(Direct event, Invocation invocation) throws FunctionError {
         try {
-            var completion = create(event, invocation);
-            return fitting(completion.body(), 6 * 1024 * 1024 + 100);
+            Answer answer = ask(event, invocation);
+            String contentType = answer.headers().get("content-type");
+            if (answer instanceof CompletionStream stream) {
+                return new Response.Streamed(contentType, out -> relay(stream, invocation, out));
+            }
+            byte[] body = ((Completion) answer).body();
+            return streams ? new Response.Streamed(contentType, out -> out.write(body, body.length))
+                    : new Response.Whole(contentType, fitting(body, Direct.REPLY_LIMIT));
         } catch (ChatError e) {
             throw new FunctionError("Chat." + e.kind(), new String(e.json(), StandardCharsets.UTF_8));
         }
     }
 
-    private byte[] reply(Event.Http event, Invocation invocation) {
+    private Response reply(Event.Http event, Invocation invocation) {
         var headers = new TreeMap<String, String>();
         headers.put("x-request-id", invocation.requestId());
-        if (event.isHealthCheck()) {
-            return event.reply(200, headers, NO_BODY);
-        }
         try {
+            if (event.isHealthCheck()) {
+                return reply(event, 200, headers, NO_BODY);
+            }
             requireChatRoute(event);
             long asked = System.nanoTime();
-            var completion = create(event, invocation);
-            headers.putAll(completion.headers());
+            Answer answer = ask(event, invocation);
+            headers.putAll(answer.headers());
             headers.put("server-timing", "upstream;dur=" + milliseconds(asked) + ", total;dur=" + milliseconds(invocation.arrived()));
-            return fitting(event.reply(completion.status(), headers, completion.body()), event.replyLimit());
+            if (answer instanceof CompletionStream stream) {
+                byte[] prelude = event.prelude(200, headers);
+                return new Response.Streamed(Event.PRELUDE_TYPE, out -> {
+                    out.write(prelude, prelude.length);
+                    relay(stream, invocation, out);
+                });
+            }
+            return reply(event, answer.status(), headers, ((Completion) answer).body());
         } catch (ChatError e) {
             headers.putAll(e.headers());
             headers.put("content-type", "application/json");
-            return event.reply(e.status(), headers, e.json());
+            byte[] body = e.json();
+            return streams ? streamed(event, e.status(), headers, body)
+                    : new Response.Whole("application/json", event.reply(e.status(), headers, body));
         }
     }
 
-    private Completion create(Event event, Invocation invocation) throws ChatError {
+    private Response reply(Event.Http event, int status, Map<String, String> headers, byte[] body) throws ChatError {
+        return streams ? streamed(event, status, headers, body)
+                : new Response.Whole("application/json", fitting(event.reply(status, headers, body), event.replyLimit()));
+    }
+
+    private static Response streamed(Event.Http event, int status, Map<String, String> headers, byte[] body) {
+        byte[] prelude = event.prelude(status, headers);
+        return new Response.Streamed(Event.PRELUDE_TYPE, out -> {
+            out.write(prelude, prelude.length);
+            out.write(body, body.length);
+        });
+    }
+
+    private Answer ask(Event event, Invocation invocation) throws ChatError {
         ChatRequest request;
         try {
             request = ChatRequest.of(event.body(), settings.model());
         } catch (IllegalArgumentException e) {
             throw ChatError.invalid(400, null, "the request body cannot be decoded: " + e.getMessage());
         }
-        Duration left = Duration.between(Instant.now(), invocation.deadline()).minus(settings.reserve());
-        boolean bySetting = settings.timeout().compareTo(left) < 0;
+        Duration left = Duration.between(Instant.now(), end(invocation));
         if (left.isNegative() || left.isZero()) {
             throw ChatError.timeout("no time left to ask the upstream: raise the function's timeout (Timeout in template.yaml)");
         }
-        return upstream.create(request, bySetting ? settings.timeout() : left, bySetting
-                ? "raise chat.timeout (CHAT_TIMEOUT), or ask for fewer tokens"
-                : "raise the function's timeout (Timeout in template.yaml), or ask for fewer tokens");
+        boolean bySetting = settings.timeout().compareTo(left) < 0;
+        Duration limit = bySetting ? settings.timeout() : left;
+        String advice = bySetting ? RAISE_SETTING : RAISE_TIMEOUT;
+        return streams && request.stream() ? upstream.stream(request, limit, advice) : upstream.create(request, limit, advice);
+    }
+
+    /** Chunk by chunk, as they come; what breaks the stream off is told in it, to the client, and behind it, to the operator. */
+    private void relay(CompletionStream stream, Invocation invocation, ResponseStream out) throws IOException {
+        var events = new EventStream();
+        Instant settled = Instant.now().plus(settings.timeout());
+        boolean bySetting = settled.isBefore(end(invocation));
+        Instant end = bySetting ? settled : end(invocation);
+        try (stream) {
+            while (!events.isDone()) {
+                Duration left = Duration.between(Instant.now(), end);
+                boolean idleFirst = settings.streamIdleTimeout().compareTo(left) < 0;
+                byte[] chunk = stream.next(idleFirst ? settings.streamIdleTimeout() : left, idleFirst
+                        ? "the stream was silent for " + settings.streamIdleTimeout().toMillis() / 1000.0
+                                + " s: raise chat.stream-idle-timeout (CHAT_STREAM_IDLE_TIMEOUT)"
+                        : "the stream had no end in time: " + (bySetting ? RAISE_SETTING : RAISE_TIMEOUT), out::requireOpen);
+                if (chunk == null) {
+                    break;
+                }
+                out.write(chunk, events.accept(chunk));
+            }
+            byte[] missing = events.end();
+            out.write(missing, missing.length);
+            out.end();
+            stream.finish();
+        } catch (ChatError e) {
+            byte[] last = events.end(e);
+            out.write(last, last.length);
+            out.end("Chat." + e.kind(), new String(e.json(), StandardCharsets.UTF_8));
+        }
+    }
+
+    private Instant end(Invocation invocation) {
+        return invocation.deadline().minus(settings.reserve());
     }
 
     private static void requireChatRoute(Event.Http event) throws ChatError {

@@ -8,6 +8,7 @@ import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.QuarkusApplication;
 import io.quarkus.runtime.annotations.QuarkusMain;
 import io.quarkus.tls.TlsConfigurationRegistry;
+import io.vertx.core.Vertx;
 import org.jboss.logging.Logger;
 
 import java.io.IOException;
@@ -20,10 +21,12 @@ public final class Main implements QuarkusApplication {
 
     private final ChatConfig config;
     private final TlsConfigurationRegistry tls;
+    private final Vertx vertx;
 
-    public Main(ChatConfig config, TlsConfigurationRegistry tls) {
+    public Main(ChatConfig config, TlsConfigurationRegistry tls, Vertx vertx) {
         this.config = config;
         this.tls = tls;
+        this.vertx = vertx;
     }
 
     @Override
@@ -47,7 +50,7 @@ public final class Main implements QuarkusApplication {
                 api.failInit("Runtime.InvalidConfiguration", e.getMessage());
                 return 1;
             }
-            new InvocationLoop(api, new ChatFunction(settings, tls.getDefault())).run();
+            new InvocationLoop(api, new ChatFunction(settings, tls.getDefault(), vertx)).run();
             return 0;
         } catch (IOException e) {
             LOG.errorf("the function ends: %s", e.getMessage());

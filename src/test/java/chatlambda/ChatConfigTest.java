@@ -33,7 +33,7 @@ class ChatConfigTest {
     @Test
     void aKeyIsAllThatIsNeeded() throws ChatConfig.Invalid {
         assertEquals(new Settings(URI.create("https://api.aimlapi.com/v1"), "k", "google/gemini-2.5-pro-preview-05-06",
-                Duration.ofSeconds(3), Duration.ofMinutes(15), Duration.ofMillis(500)), settings(Map.of()));
+                Duration.ofSeconds(3), Duration.ofMinutes(15), Duration.ofMillis(500), ChatConfig.ResponseMode.BUFFERED, Duration.ofSeconds(60)), settings(Map.of()));
     }
 
     @ParameterizedTest
@@ -59,6 +59,8 @@ class ChatConfigTest {
             CHAT_CONNECT_TIMEOUT | soon | chat.connect-timeout (environment variable CHAT_CONNECT_TIMEOUT) is "soon", not a time: set it to
             CHAT_TIMEOUT | 0s | is "0s", not more than 0
             CHAT_RESERVE | PT-1S | is "PT-1S", not 0 or more
+            CHAT_RESPONSE_MODE | chunky | is "chunky", not a response mode: set it to buffered, or to stream
+            CHAT_STREAM_IDLE_TIMEOUT | -1 | is "-1", not more than 0
             CHAT_TIMOUT | 1s | CHAT_TIMOUT is not a setting: remove it, or correct it to one of CHAT_API_KEY,
             """)
     void aWrongSettingIsNamedWithItsVariableItsValueAndTheRemedy(String variable, String value, String message) {

@@ -1,7 +1,10 @@
 package chatlambda.completion;
 
+import io.smallrye.mutiny.Multi;
 import io.smallrye.mutiny.Uni;
+import io.vertx.mutiny.core.buffer.Buffer;
 import jakarta.ws.rs.Consumes;
+import jakarta.ws.rs.HeaderParam;
 import jakarta.ws.rs.POST;
 import jakarta.ws.rs.Path;
 import jakarta.ws.rs.Produces;
@@ -13,15 +16,20 @@ import org.jboss.resteasy.reactive.RestResponse;
  * The upstream: any endpoint that speaks OpenAI's chat completions. Bytes both ways, because nothing that either side says may be
  * lost. {@link Upstream} adds the key, bounds the wait and names the failures.
  *
+ * <p>Every status comes back as a response; connection and TLS failures fail the {@code Uni}; cancelling it ends the request.
+ *
  * @see <a href="https://docs.aimlapi.com/api-references/text-models-llm/chat-completion">AI/ML API, chat completion</a>
  */
 @RegisterRestClient(configKey = "chat")
 @Path("/chat/completions")
+@Consumes(MediaType.APPLICATION_JSON)
+@Produces({ MediaType.APPLICATION_JSON, MediaType.SERVER_SENT_EVENTS })
 public interface ChatCompletions {
 
-    /** Every status comes back as a response; connection and TLS failures fail the {@code Uni}; cancelling it ends the request. */
     @POST
-    @Consumes(MediaType.APPLICATION_JSON)
-    @Produces({ MediaType.APPLICATION_JSON, MediaType.SERVER_SENT_EVENTS })
     Uni<RestResponse<byte[]>> create(byte[] request);
+
+    /** The same for a request of some size, which goes out in slices as the connection takes them. */
+    @POST
+    Uni<RestResponse<byte[]>> create(@HeaderParam("Content-Length") int length, Multi<Buffer> request);
 }

@@ -1,13 +1,27 @@
 package chatlambda.completion;
 
+import io.netty.buffer.Unpooled;
+import io.netty.channel.ConnectTimeoutException;
 import io.quarkus.rest.client.reactive.QuarkusRestClientBuilder;
 import io.quarkus.tls.TlsConfiguration;
+import io.smallrye.mutiny.Multi;
 import io.smallrye.mutiny.TimeoutException;
+import io.vertx.core.MultiMap;
+import io.vertx.core.Vertx;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpClient;
+import io.vertx.core.http.HttpClientOptions;
+import io.vertx.core.http.HttpClientRequest;
+import io.vertx.core.http.HttpClientResponse;
 import io.vertx.core.http.HttpClosedException;
+import io.vertx.core.http.HttpMethod;
+import io.vertx.core.http.RequestOptions;
 import jakarta.ws.rs.ProcessingException;
 import jakarta.ws.rs.core.MultivaluedHashMap;
 import org.jboss.resteasy.reactive.RestResponse;
+import org.jboss.resteasy.reactive.client.api.QuarkusRestClientProperties;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -15,10 +29,15 @@ import java.net.URI;
 import java.net.UnknownHostException;
 import java.time.Duration;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
 
 import javax.net.ssl.SSLException;
 
@@ -26,50 +45,156 @@ import javax.net.ssl.SSLException;
 public final class Upstream {
 
     private static final byte[] NO_BODY = {};
+    private static final String USER_AGENT = "chat-lambda";
+    /** The client copies a body of bytes twice; what is larger goes through it in slices, uncopied. */
+    private static final int SLICE = 64 * 1024;
 
     private final ChatCompletions completions;
+    private final URI base;
+    private final String key;
     private final String host;
     private final Duration connectTimeout;
+    private final Vertx vertx;
+    private HttpClientOptions options;
+    private HttpClient streaming;
 
     /**
      * @param base the address that {@code /chat/completions} is added to
      * @param tls trust settings other than the built-in ones
      */
-    public Upstream(URI base, String key, Duration connectTimeout, Optional<TlsConfiguration> tls) {
+    public Upstream(URI base, String key, Duration connectTimeout, Optional<TlsConfiguration> tls, Vertx vertx) {
+        this.base = base;
+        this.key = key;
         this.host = base.getPort() < 0 ? base.getHost() : base.getHost() + ":" + base.getPort();
         this.connectTimeout = connectTimeout;
+        this.vertx = vertx;
         var headers = new MultivaluedHashMap<String, String>();
         headers.putSingle("Authorization", "Bearer " + key);
         var builder = QuarkusRestClientBuilder.newBuilder()
                 .baseUri(base)
-                .userAgent("chat-lambda")
+                .userAgent(USER_AGENT)
                 .connectTimeout(connectTimeout.toMillis(), TimeUnit.MILLISECONDS)
                 .readTimeout(0, TimeUnit.MILLISECONDS) // each call has its own bound
                 .followRedirects(false) // the key must not travel
-                .clientHeadersFactory((incoming, outgoing) -> headers);
+                .clientHeadersFactory((incoming, outgoing) -> headers)
+                .property(QuarkusRestClientProperties.NAME, "chat") // streams share its connections
+                .property(QuarkusRestClientProperties.SHARED, true)
+                .httpClientOptionsCustomizer(used -> options = used);
         tls.ifPresent(builder::tlsConfiguration);
         completions = builder.build(ChatCompletions.class);
     }
 
     /**
-     * Asks for one completion.
+     * Asks for one whole completion, or the whole text of a stream.
      *
      * @param limit how long to wait for the whole answer
      * @param advice what to change when that was too short
      * @throws ChatError the upstream's own error, or why there was no answer
      */
     public Completion create(ChatRequest request, Duration limit, String advice) throws ChatError {
+        byte[] body = request.body();
         RestResponse<byte[]> response;
         try {
-            response = completions.create(request.body()).await().atMost(limit);
+            var answer = body.length <= SLICE ? completions.create(body) : completions.create(body.length, slices(body));
+            response = answer.await().atMost(limit);
         } catch (TimeoutException e) {
-            throw ChatError.timeout("no completion from " + host + " within " + seconds(limit) + ": " + advice);
+            throw late(limit, advice);
         } catch (RuntimeException e) {
-            throw ChatError.unreachable("cannot reach the upstream " + host + ": " + cause(e));
+            throw unreachable(e);
         }
         var headers = new TreeMap<String, String>();
         response.getStringHeaders().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), String.join(", ", values)));
         return new UpstreamAnswer(response.getStatus(), headers, body(response)).completion();
+    }
+
+    /**
+     * Asks for a stream of chunks.
+     *
+     * @param limit how long to wait for the answer's beginning, or for the whole of one that is no stream
+     * @return the stream, or whole what the upstream answered instead
+     */
+    public Answer stream(ChatRequest request, Duration limit, String advice) throws ChatError {
+        long start = System.nanoTime();
+        var begun = new CompletableFuture<Begun>();
+        if (streaming == null) {
+            streaming = vertx.createHttpClient(options);
+        }
+        boolean tls = "https".equals(base.getScheme());
+        streaming.request(new RequestOptions().setMethod(HttpMethod.POST).setHost(base.getHost()).setSsl(tls)
+                .setPort(base.getPort() >= 0 ? base.getPort() : tls ? 443 : 80).setURI(base.getRawPath() + "/chat/completions"))
+                .onFailure(begun::completeExceptionally)
+                .onSuccess(sent -> {
+                    if (begun.isDone()) {
+                        sent.reset(); // it took too long to connect
+                        return;
+                    }
+                    sent.response().onFailure(begun::completeExceptionally)
+                            .onSuccess(response -> {
+                                if (!begun.complete(new Begun(sent, response, CompletionStream.queue(response)))) {
+                                    sent.reset();
+                                }
+                            });
+                    sent.putHeader("Authorization", "Bearer " + key).putHeader("Content-Type", "application/json")
+                            .putHeader("Accept", "text/event-stream, application/json").putHeader("User-Agent", USER_AGENT)
+                            .send(Buffer.buffer(Unpooled.wrappedBuffer(request.body())));
+                });
+        Begun answer;
+        try {
+            answer = begun.get(limit.toNanos(), TimeUnit.NANOSECONDS);
+        } catch (java.util.concurrent.TimeoutException | InterruptedException e) {
+            if (!begun.completeExceptionally(e)) {
+                begun.join().request.reset();
+            }
+            throw late(limit, advice);
+        } catch (ExecutionException e) {
+            throw unreachable(e.getCause());
+        }
+        var headers = headers(answer.response.headers());
+        var head = new UpstreamAnswer(answer.response.statusCode(), headers, NO_BODY);
+        var stream = new CompletionStream(answer.request, answer.response, head.streamHeaders(), this, answer.body);
+        return head.isCompletionStream() ? stream
+                : new UpstreamAnswer(head.status(), headers, rest(stream, limit.minusNanos(System.nanoTime() - start), late(limit, advice))).completion();
+    }
+
+    private record Begun(HttpClientRequest request, HttpClientResponse response, BlockingQueue<Object> body) {
+    }
+
+    ChatError unreachable(Throwable failure) {
+        return ChatError.unreachable("cannot reach the upstream " + host + ": " + cause(failure));
+    }
+
+    private ChatError late(Duration limit, String advice) {
+        return ChatError.timeout("no completion from " + host + " within " + seconds(limit) + ": " + advice);
+    }
+
+    static String seconds(Duration duration) {
+        return duration.toMillis() / 1000.0 + " s";
+    }
+
+    private byte[] rest(CompletionStream stream, Duration limit, ChatError late) throws ChatError {
+        var body = new ByteArrayOutputStream();
+        long start = System.nanoTime();
+        try (stream) {
+            for (byte[] chunk; (chunk = stream.next(limit.minusNanos(System.nanoTime() - start), late.getMessage(), () -> {
+            })) != null;) {
+                body.writeBytes(chunk);
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e); // cannot happen: it is always wanted
+        }
+        return body.toByteArray();
+    }
+
+    private static Multi<io.vertx.mutiny.core.buffer.Buffer> slices(byte[] body) {
+        return Multi.createFrom().items(IntStream.iterate(0, from -> from < body.length, from -> from + SLICE)
+                .mapToObj(from -> io.vertx.mutiny.core.buffer.Buffer.newInstance(
+                        Buffer.buffer(Unpooled.wrappedBuffer(body, from, Math.min(SLICE, body.length - from))))));
+    }
+
+    private static Map<String, String> headers(MultiMap fields) {
+        var headers = new TreeMap<String, String>();
+        fields.forEach((name, value) -> headers.merge(name.toLowerCase(Locale.ROOT), value, (a, b) -> a + ", " + b));
+        return headers;
     }
 
     /** Whatever the method's type says, the client reads the body of a 2xx only: that of another status is a stream, in memory. */
@@ -82,7 +207,7 @@ public final class Upstream {
         }
     }
 
-    private String cause(RuntimeException failure) {
+    private String cause(Throwable failure) {
         Throwable cause = failure;
         while (cause.getCause() != null && (cause instanceof CompletionException || cause instanceof ProcessingException)) {
             cause = cause.getCause();
@@ -97,16 +222,12 @@ public final class Upstream {
             }
             return "TLS failed: " + root.getMessage();
         }
-        if (cause instanceof io.netty.channel.ConnectTimeoutException) {
+        if (cause instanceof ConnectTimeoutException) {
             return "no connection within " + seconds(connectTimeout) + " (chat.connect-timeout, CHAT_CONNECT_TIMEOUT)";
         }
         if (cause instanceof HttpClosedException || "Connection was closed".equals(cause.getMessage())) {
             return "it closed the connection before its answer was complete";
         }
         return cause.getMessage() == null ? cause.getClass().getSimpleName() : cause.getMessage();
-    }
-
-    private static String seconds(Duration duration) {
-        return duration.toMillis() / 1000.0 + " s";
     }
 }

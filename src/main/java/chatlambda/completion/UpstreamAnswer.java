@@ -9,6 +9,7 @@ import com.fasterxml.jackson.core.JsonToken;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -20,22 +21,44 @@ import java.util.TreeMap;
 record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
 
     private static final int SANE_MESSAGE = 4_000;
+    private static final int SANE_MEMBERS = 64_000;
 
     /** @throws ChatError an error status, an error under a 2xx, or a 2xx that is not JSON */
     Completion completion() throws ChatError {
         if (status < 200 || status > 299) {
             throw error();
         }
-        if (!isEventStream()) {
-            requireCompletion();
+        if (isCompletionStream()) {
+            return new Completion(200, streamHeaders(), ended(body));
         }
+        requireCompletion();
         var passed = passedOn();
-        passed.put("content-type", isEventStream() ? headers.get("content-type") : "application/json");
+        passed.put("content-type", "application/json");
         return new Completion(status == 201 ? 200 : status, passed, body);
     }
 
-    boolean isEventStream() {
-        return headers.getOrDefault("content-type", "").startsWith("text/event-stream");
+    /** A 2xx with server-sent events. */
+    boolean isCompletionStream() {
+        return status >= 200 && status < 300 && headers.getOrDefault("content-type", "").startsWith("text/event-stream");
+    }
+
+    Map<String, String> streamHeaders() {
+        var passed = passedOn();
+        passed.put("content-type", headers.getOrDefault("content-type", "text/event-stream"));
+        passed.put("cache-control", "no-cache");
+        return passed;
+    }
+
+    private static byte[] ended(byte[] events) {
+        var stream = new EventStream();
+        int length = stream.accept(events);
+        byte[] missing = stream.end();
+        if (length == events.length && missing.length == 0) {
+            return events;
+        }
+        byte[] whole = Arrays.copyOf(events, length + missing.length);
+        System.arraycopy(missing, 0, whole, length, missing.length);
+        return whole;
     }
 
     /** What callers need of the headers: the upstream's id of the request, and what it says of limits, retries and cost. */
@@ -112,6 +135,9 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
         String type = type(answered);
         if (said.type != null && !said.type.equals('"' + type + '"')) {
             said.others.append(",\"upstream_type\":").append(said.type);
+        }
+        if (said.others.length() > SANE_MEMBERS) {
+            said.others.setLength(0); // an error larger than Lambda takes would reach nobody
         }
         return withHeaders(new ChatError(ChatError.Kind.UpstreamError, answered, type, said.param,
                 said.code != null ? said.code : said.id, message).withMembers(said.others.toString()));

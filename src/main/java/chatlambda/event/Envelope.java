@@ -3,6 +3,8 @@ package chatlambda.event;
 import chatlambda.json.JsonOut;
 import chatlambda.json.JsonString;
 
+import java.util.Map;
+
 /** What the front doors' response documents have in common. */
 final class Envelope {
 
@@ -21,6 +23,11 @@ final class Envelope {
         return JsonString.isUtf8(body)
                 ? out.string(body, TEXT.length()).raw(TEXT).toBytes()
                 : out.base64(body, BASE64.length()).raw(BASE64).toBytes();
+    }
+
+    static byte[] prelude(int status, Map<String, String> headers) {
+        return new JsonOut(512).raw("{\"statusCode\":").raw(Integer.toString(status)).raw(",\"headers\":").strings(headers, "", "")
+                .raw("}\0\0\0\0\0\0\0\0").toBytes();
     }
 
     static String reason(int status) {

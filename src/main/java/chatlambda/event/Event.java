@@ -5,6 +5,9 @@ import java.util.Map;
 /** What Lambda delivers: one record for each front door that can be told apart by the event alone. */
 public sealed interface Event permits Event.Http, Direct {
 
+    /** The content type of a streamed answer that begins with a prelude. */
+    String PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response";
+
     /** @throws UnsupportedEvent neither an HTTP request nor a chat request; the message says what it was taken for */
     static Event read(byte[] event) throws UnsupportedEvent {
         return EventReader.read(event);
@@ -30,6 +33,16 @@ public sealed interface Event permits Event.Http, Direct {
 
         /** The whole response that the front door turns into HTTP. */
         byte[] reply(int status, Map<String, String> headers, byte[] body);
+
+        /**
+         * What goes ahead of a streamed body: status and headers, which must be strings, in JSON without a NUL, then eight NULs.
+         *
+         * @see <a href="https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode-lambda.html">Set up a
+         *      Lambda proxy integration with response streaming</a>
+         */
+        default byte[] prelude(int status, Map<String, String> headers) {
+            return Envelope.prelude(status, headers);
+        }
 
         /** How large {@link #reply} may be, in bytes. */
         int replyLimit();

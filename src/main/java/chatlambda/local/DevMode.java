@@ -12,6 +12,7 @@ import io.quarkus.tls.TlsConfigurationRegistry;
 import io.smallrye.config.PropertiesConfigSource;
 import io.smallrye.config.SmallRyeConfig;
 import io.smallrye.config.SmallRyeConfigBuilder;
+import io.vertx.core.Vertx;
 import jakarta.enterprise.context.ApplicationScoped;
 import jakarta.enterprise.event.Observes;
 import org.jboss.logging.Logger;
@@ -33,16 +34,17 @@ public class DevMode {
     private StubChat stub;
     private LocalLambda lambda;
 
-    void start(@Observes StartupEvent event, SmallRyeConfig config, TlsConfigurationRegistry tls) throws ChatConfig.Invalid {
+    void start(@Observes StartupEvent event, SmallRyeConfig config, TlsConfigurationRegistry tls, Vertx vertx)
+            throws ChatConfig.Invalid {
         if (config.getOptionalValue("chat.api-key", String.class).isEmpty()) {
             stub = StubChat.start(Duration.ofMillis(60));
             config = with(config, Map.of("chat.api-key", "stub", "chat.url", stub.url().toString()));
             LOG.info("CHAT_API_KEY is not set: answers come from a stub, which repeats what you say");
         }
         var settings = ChatConfig.Settings.of(config.getConfigMapping(ChatConfig.class), System.getenv().keySet());
-        lambda = LocalLambda.start(config.getOptionalValue("local.port", Integer.class).orElse(8080), InvokeMode.BUFFERED,
-                Duration.ofMinutes(15));
-        var loop = new InvocationLoop(new RuntimeApi(lambda.runtimeApi()), new ChatFunction(settings, tls.getDefault()));
+        var mode = settings.responseMode() == ChatConfig.ResponseMode.STREAM ? InvokeMode.RESPONSE_STREAM : InvokeMode.BUFFERED;
+        lambda = LocalLambda.start(config.getOptionalValue("local.port", Integer.class).orElse(8080), mode, Duration.ofMinutes(15));
+        var loop = new InvocationLoop(new RuntimeApi(lambda.runtimeApi()), new ChatFunction(settings, tls.getDefault(), vertx));
         var thread = new Thread(() -> {
             try {
                 loop.run();
@@ -65,7 +67,7 @@ public class DevMode {
     }
 
     private static SmallRyeConfig with(SmallRyeConfig config, Map<String, String> values) {
-        var builder = new SmallRyeConfigBuilder();
+        var builder = new SmallRyeConfigBuilder().addDefaultInterceptors().withProfiles(config.getProfiles());
         config.getConfigSources().forEach(builder::withSources);
         return builder.withSources(new PropertiesConfigSource(values, "stub", Integer.MAX_VALUE)).withMapping(ChatConfig.class).build();
     }

@@ -1,5 +1,6 @@
 package chatlambda.local;
 
+import chatlambda.event.Event;
 import chatlambda.local.LocalLambda.InvokeMode;
 import com.sun.net.httpserver.Headers;
 import com.sun.net.httpserver.HttpExchange;
@@ -31,8 +32,6 @@ import java.util.UUID;
 final class FunctionUrl implements HttpHandler {
 
     private static final Logger LOG = Logger.getLogger(FunctionUrl.class);
-
-    static final String PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response";
 
     private final LocalRuntimeApi runtimeApi;
     private final InvokeMode mode;
@@ -169,7 +168,7 @@ final class FunctionUrl implements HttpHandler {
 
         @Override
         public void begin(String contentType, boolean streamed) throws IOException {
-            if (PRELUDE_TYPE.equals(contentType)) {
+            if (Event.PRELUDE_TYPE.equals(contentType)) {
                 prelude = new ByteArrayOutputStream();
                 return;
             }

@@ -14,8 +14,24 @@ public final class InvocationLoop {
     /** What is done with each event. */
     public interface Function {
 
-        /** @return the response document */
-        byte[] handle(Invocation invocation) throws FunctionError;
+        Response handle(Invocation invocation) throws FunctionError;
+    }
+
+    /** What becomes of an invocation that does not fail. */
+    public sealed interface Response {
+
+        /** One document, at most 6 MB: Lambda's limit for a buffered response. */
+        record Whole(String contentType, byte[] document) implements Response {
+        }
+
+        /** Bytes as they come, at most 200 MB. */
+        record Streamed(String contentType, Body body) implements Response {
+        }
+    }
+
+    /** Writes a streamed response to its end; what it throws ends the invocation, not the process. */
+    public interface Body {
+        void writeTo(ResponseStream out) throws IOException;
     }
 
     /** An invocation that ends as a function error; what the caller gets to see of it. */
@@ -49,7 +65,7 @@ public final class InvocationLoop {
     }
 
     private void turn(Invocation invocation) throws IOException {
-        byte[] response;
+        Response response;
         try {
             response = function.handle(invocation);
         } catch (FunctionError e) {
@@ -61,7 +77,23 @@ public final class InvocationLoop {
             api.fail(invocation, "Chat.Internal", "internal error, see the log of invocation " + invocation.requestId());
             return;
         }
-        api.respond(invocation, response);
+        if (response instanceof Response.Streamed streamed) {
+            stream(invocation, streamed);
+        } else {
+            var whole = (Response.Whole) response;
+            api.respond(invocation, whole.contentType(), whole.document());
+        }
+    }
+
+    private void stream(Invocation invocation, Response.Streamed response) {
+        try (var out = api.stream(invocation, response.contentType())) {
+            response.body().writeTo(out);
+            out.end();
+        } catch (IOException e) {
+            LOG.errorf("the streamed answer to invocation %s is lost: %s", invocation.requestId(), e.getMessage());
+        } catch (RuntimeException | Error e) { // the connection closes without a last chunk, which is how the caller can tell
+            LOG.errorf("invocation %s failed while it streamed: %s at %s", invocation.requestId(), e.getClass().getName(), place(e));
+        }
     }
 
     private static String place(Throwable e) {

@@ -22,7 +22,7 @@ public final class RuntimeApi implements Closeable {
     private static final Logger LOG = Logger.getLogger(RuntimeApi.class);
 
     private static final String PATH = "/2018-06-01/runtime/";
-    private static final String ERROR_TYPE = "Lambda-Runtime-Function-Error-Type: ";
+    static final String ERROR_TYPE = "Lambda-Runtime-Function-Error-Type: ";
     private static final String INVOCATION_ID = "Lambda-Runtime-Invocation-Id";
     private static final String REQUEST_ID = "Lambda-Runtime-Aws-Request-Id";
     private static final String DEADLINE = "Lambda-Runtime-Deadline-Ms";
@@ -67,8 +67,14 @@ public final class RuntimeApi implements Closeable {
     }
 
     /** Hands back a whole answer, at most 6 MB. */
-    public void respond(Invocation invocation, byte[] answer) throws IOException {
-        post("invocation/" + invocation.requestId() + "/response", echo(invocation) + "Content-Type: application/json\r\n", answer);
+    public void respond(Invocation invocation, String contentType, byte[] answer) throws IOException {
+        post("invocation/" + invocation.requestId() + "/response", echo(invocation) + "Content-Type: " + contentType + "\r\n", answer);
+    }
+
+    /** Hands back an answer as it comes, on a connection of its own, which must be closed after it. */
+    public ResponseStream stream(Invocation invocation, String contentType) throws IOException {
+        return new ResponseStream(open(), "POST " + PATH + "invocation/" + invocation.requestId() + "/response HTTP/1.1\r\nHost: "
+                + address + "\r\nUser-Agent: chat-lambda\r\n" + echo(invocation) + "Content-Type: " + contentType + "\r\n");
     }
 
     /** Ends the invocation as a function error; {@code type} is {@code Category.Reason}. */
@@ -89,7 +95,7 @@ public final class RuntimeApi implements Closeable {
         }
     }
 
-    private static byte[] error(String type, String message) {
+    static byte[] error(String type, String message) {
         return new JsonOut(256).raw("{\"errorMessage\":").string(message).raw(",\"errorType\":").string(type)
                 .raw(",\"stackTrace\":[]}").toBytes();
     }
@@ -166,6 +172,11 @@ public final class RuntimeApi implements Closeable {
     }
 
     private void connect() throws IOException {
+        socket = open();
+        reader = new HttpReader(socket.getInputStream());
+    }
+
+    private Socket open() throws IOException {
         int colon = address.lastIndexOf(':');
         if (colon < 0) {
             throw new IOException("AWS_LAMBDA_RUNTIME_API is \"" + address + "\", not host:port");
@@ -173,8 +184,7 @@ public final class RuntimeApi implements Closeable {
         var connected = new Socket();
         connected.setTcpNoDelay(true);
         connected.connect(new InetSocketAddress(address.substring(0, colon), Integer.parseInt(address.substring(colon + 1))));
-        socket = connected;
-        reader = new HttpReader(connected.getInputStream());
+        return connected;
     }
 
     private void disconnect() throws IOException {

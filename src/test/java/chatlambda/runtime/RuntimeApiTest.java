@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import chatlambda.runtime.InvocationLoop.FunctionError;
+import chatlambda.runtime.InvocationLoop.Response.Whole;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -98,9 +99,9 @@ class RuntimeApiTest {
     void theInvocationIdIsEchoedWithAnswersAndErrorsWhereThereWasOne() throws IOException {
         answers(event("Lambda-Runtime-Invocation-Id: i1\r\n", "{}"), ACCEPTED, ACCEPTED, event("", "{}"), ACCEPTED);
         var first = api.next();
-        api.respond(first, "{\"a\":1}".getBytes());
+        api.respond(first, "application/json", "{\"a\":1}".getBytes());
         api.fail(first, "Chat.X", "m");
-        api.respond(api.next(), "{}".getBytes());
+        api.respond(api.next(), "application/json", "{}".getBytes());
         assertTrue(requests.get(1).startsWith("POST /2018-06-01/runtime/invocation/r1/response "), requests.get(1));
         assertTrue(requests.get(1).contains("lambda-runtime-invocation-id=i1"), requests.get(1));
         assertTrue(requests.get(2).contains("lambda-runtime-invocation-id=i1"), requests.get(2));
@@ -123,7 +124,7 @@ class RuntimeApiTest {
         for (int status : new int[] { 400, 403, 410, 413 }) {
             requests.clear();
             answers(event("", "{}"), "HTTP/1.1 " + status + " No\r\nContent-Length: 2\r\n\r\n{}", event("", "{}"));
-            api.respond(api.next(), new byte[0]);
+            api.respond(api.next(), "application/json", new byte[0]);
             assertEquals("r1", api.next().requestId());
             api.close();
             api = new RuntimeApi("127.0.0.1:" + server.getLocalPort());
@@ -133,21 +134,21 @@ class RuntimeApiTest {
     @Test
     void aBrokenServiceEndsTheLoop() {
         answers(event("", "{}"), "HTTP/1.1 500 Container error\r\nContent-Length: 0\r\n\r\n");
-        var loop = new InvocationLoop(api, invocation -> new byte[0]);
+        var loop = new InvocationLoop(api, invocation -> new Whole("application/json", new byte[0]));
         assertTrue(assertThrows(IOException.class, loop::run).getMessage().contains("500"));
     }
 
     @Test
     void anAnswerToNextThatIsNoEventEndsTheLoop() {
         answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
-        var loop = new InvocationLoop(api, invocation -> new byte[0]);
+        var loop = new InvocationLoop(api, invocation -> new Whole("application/json", new byte[0]));
         assertTrue(assertThrows(IOException.class, loop::run).getMessage().contains("Lambda-Runtime-Aws-Request-Id"));
     }
 
     @Test
     void aConnectionClosedBetweenTwoRequestsIsOpenedAgain() throws IOException {
         answers(event("", "{}"), HANG_UP, ACCEPTED, event("Connection: close\r\n", "{}"), event("", "{}"));
-        api.respond(api.next(), new byte[0]);
+        api.respond(api.next(), "application/json", new byte[0]);
         api.next();
         api.next();
         assertEquals(3, connections);
@@ -168,7 +169,7 @@ class RuntimeApiTest {
                 case "1" -> throw new IllegalStateException("secret prompt");
                 case "2" -> throw new FunctionError("Chat.InvalidRequest", "said");
                 default -> {
-                    return "done".getBytes();
+                    return new Whole("application/json", "done".getBytes());
                 }
             }
         });

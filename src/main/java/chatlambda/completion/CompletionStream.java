@@ -1,0 +1,137 @@
+package chatlambda.completion;
+
+import io.vertx.core.Context;
+import io.vertx.core.Vertx;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpClientRequest;
+import io.vertx.core.http.HttpClientResponse;
+
+import java.io.IOException;
+import java.time.Duration;
+import java.util.Map;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * A completion that comes in chunks, each what one read from the upstream gave. A reader that is slow stops the upstream after a
+ * few chunks; nothing is dropped, and memory does not grow with the stream's length.
+ *
+ * <p>Read from the Vert.x client below the REST client, because the {@code InputStream} that a declarative method can return (3.34.1,
+ * {@code VertxClientInputStream}) drops what has arrived when the connection is lost right after it, gives up after a fixed 100
+ * seconds of silence, and on {@code close} reads the rest of a stream that costs money by the token.
+ */
+public final class CompletionStream implements Answer, AutoCloseable {
+
+    /** How many chunks may wait here. */
+    private static final int WINDOW = 8;
+    /** How often, while the upstream is silent, somebody looks whether the answer is still wanted. */
+    private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
+    private static final Object END = new Object();
+
+    /** Asked now and then, while there is nothing to pass on. */
+    public interface StillWanted {
+
+        /** @throws IOException nobody takes the answer any more */
+        void check() throws IOException;
+    }
+
+    private final HttpClientRequest request;
+    private final HttpClientResponse response;
+    private final Map<String, String> headers;
+    private final Upstream upstream;
+    private final BlockingQueue<Object> arrived;
+    private boolean ended;
+
+    /** @param arrived chunks, in the end {@link #END} or what went wrong */
+    CompletionStream(HttpClientRequest request, HttpClientResponse response, Map<String, String> headers, Upstream upstream,
+            BlockingQueue<Object> arrived) {
+        this.request = request;
+        this.response = response;
+        this.headers = headers;
+        this.upstream = upstream;
+        this.arrived = arrived;
+    }
+
+    /** Lets a response's body into a queue, a few chunks ahead of the reader; on the event loop, before the first byte of it. */
+    static BlockingQueue<Object> queue(HttpClientResponse response) {
+        var arrived = new LinkedBlockingQueue<Object>();
+        Context eventLoop = Vertx.currentContext();
+        response.pause();
+        response.handler(arrived::add);
+        response.endHandler(end -> arrived.add(END));
+        response.exceptionHandler(failure -> {
+            response.resume(); // what arrived before the failure comes first
+            eventLoop.runOnContext(then -> arrived.add(failure));
+        });
+        response.fetch(WINDOW);
+        return arrived;
+    }
+
+    @Override
+    public int status() {
+        return 200;
+    }
+
+    @Override
+    public Map<String, String> headers() {
+        return headers;
+    }
+
+    /**
+     * The next chunk, or null at the end.
+     *
+     * @param limit how long the upstream may be silent
+     * @param late what to say when that was too short
+     * @throws ChatError the stream broke off
+     * @throws IOException from {@code wanted}
+     */
+    public byte[] next(Duration limit, String late, StillWanted wanted) throws ChatError, IOException {
+        long start = System.nanoTime();
+        Object next;
+        try {
+            do {
+                long left = limit.toNanos() - (System.nanoTime() - start);
+                next = arrived.poll(Math.max(0, Math.min(left, LOOK_NANOS)), TimeUnit.NANOSECONDS);
+                if (next == null) {
+                    wanted.check();
+                }
+                if (left <= 0) { // also while chunks keep coming
+                    throw ChatError.timeout(late);
+                }
+            } while (next == null);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw ChatError.timeout("interrupted");
+        }
+        if (next instanceof Buffer chunk) {
+            response.fetch(1);
+            return chunk.getBytes();
+        }
+        ended = true;
+        if (next instanceof Throwable failure) {
+            throw upstream.unreachable(failure);
+        }
+        return null;
+    }
+
+    /** Waits a moment for an end that should be on its way, so that the connection can be used again. */
+    public void finish() {
+        long start = System.nanoTime();
+        try {
+            while (!ended && System.nanoTime() - start < LOOK_NANOS) {
+                ended = !(arrived.poll(LOOK_NANOS, TimeUnit.NANOSECONDS) instanceof Buffer);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Unless it has ended, the upstream's work is called off. */
+    @Override
+    public void close() {
+        if (!ended) {
+            request.reset();
+        }
+    }
+}

@@ -1,0 +1,110 @@
+package chatlambda.runtime;
+
+import org.jboss.logging.Logger;
+
+import java.io.Closeable;
+import java.io.EOFException;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.net.Socket;
+import java.net.SocketTimeoutException;
+import java.nio.charset.StandardCharsets;
+import java.util.Base64;
+
+/**
+ * A streamed response: chunked, each write one chunk and one system call, its end or its failure told in trailers. The JDK's and
+ * Vert.x's clients cannot send request trailers (eclipse-vertx/vert.x#5253), hence a socket.
+ *
+ * @see <a href="https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html#runtimes-custom-response-streaming">Implementing
+ *      response streaming in a custom runtime</a>
+ */
+public final class ResponseStream implements Closeable {
+
+    private static final Logger LOG = Logger.getLogger(ResponseStream.class);
+
+    private static final String ERROR_BODY = "Lambda-Runtime-Function-Error-Body: ";
+    private static final byte[] NOTHING = {};
+    /** How long Lambda may take to say that it has the answer. */
+    private static final int ACKNOWLEDGE_MILLIS = 2_000;
+
+    private final Socket socket;
+    private final OutputStream out;
+    private byte[] head;
+    private boolean ended;
+
+    /** @param request request line and header fields of the post, but for what makes it a streamed one */
+    ResponseStream(Socket socket, String request) throws IOException {
+        this.socket = socket;
+        this.out = socket.getOutputStream();
+        this.head = (request + "Lambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\n"
+                + "Trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n\r\n")
+                .getBytes(StandardCharsets.ISO_8859_1);
+    }
+
+    /** Sends {@code length} bytes as they are; returns when the system has taken them. */
+    public void write(byte[] bytes, int length) throws IOException {
+        if (length > 0) { // an empty chunk would be the last one
+            send(Integer.toHexString(length) + "\r\n", bytes, length, "\r\n");
+        }
+    }
+
+    /** Notices, as far as that is possible without writing, that nobody reads any more. */
+    public void requireOpen() throws IOException {
+        socket.setSoTimeout(1);
+        try {
+            // Lambda says nothing before the end, unless it refuses the answer or goes away.
+            throw new EOFException(socket.getInputStream().read() < 0 ? "the connection was closed" : "refused before its end");
+        } catch (SocketTimeoutException e) {
+            // still there
+        }
+    }
+
+    /** The regular end; done for a body that does not end itself. */
+    public void end() throws IOException {
+        if (!ended) {
+            end("");
+        }
+    }
+
+    /** The end of a response that broke off: Lambda counts the invocation as a success, but passes the error on. */
+    public void end(String errorType, String message) throws IOException {
+        end(RuntimeApi.ERROR_TYPE + errorType + "\r\n" + ERROR_BODY
+                + Base64.getEncoder().encodeToString(RuntimeApi.error(errorType, message)) + "\r\n");
+    }
+
+    private void end(String trailers) throws IOException {
+        ended = true;
+        send("0\r\n" + trailers + "\r\n", NOTHING, 0, "");
+        socket.setSoTimeout(ACKNOWLEDGE_MILLIS);
+        try {
+            var answer = new HttpReader(socket.getInputStream()).head();
+            if (answer != null && answer.status() >= 300) {
+                LOG.errorf("the Runtime API refused a streamed answer with %d", answer.status());
+            }
+        } catch (SocketTimeoutException e) {
+            LOG.debug("the Runtime API did not acknowledge a streamed answer");
+        }
+    }
+
+    private void send(String before, byte[] bytes, int length, String after) throws IOException {
+        byte[] message = new byte[head.length + before.length() + length + after.length()];
+        System.arraycopy(head, 0, message, 0, head.length);
+        int at = put(before, message, head.length);
+        System.arraycopy(bytes, 0, message, at, length);
+        put(after, message, at + length);
+        head = NOTHING;
+        out.write(message);
+    }
+
+    private static int put(String ascii, byte[] message, int at) {
+        for (int i = 0; i < ascii.length(); i++) {
+            message[at++] = (byte) ascii.charAt(i);
+        }
+        return at;
+    }
+
+    @Override
+    public void close() throws IOException {
+        socket.close();
+    }
+}
