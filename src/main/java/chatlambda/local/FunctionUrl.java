@@ -113,11 +113,13 @@ final class FunctionUrl implements HttpHandler {
             send(exchange, 502, "application/json", "Internal Server Error".getBytes(StandardCharsets.UTF_8));
             return;
         }
-        JsonObject reply;
-        try (var reader = Json.createReader(new ByteArrayInputStream(outcome.payload()))) {
-            reply = reader.readObject();
-        } catch (JsonException | IllegalStateException | ClassCastException e) {
-            reply = null; // a streamed answer to a buffered invocation, prelude and all: so the real service hands it on
+        JsonObject reply = null;
+        if (outcome.text().indexOf('\0') < 0) { // else a streamed answer, which the real service hands on as it is, prelude and all
+            try (var reader = Json.createReader(new ByteArrayInputStream(outcome.payload()))) {
+                reply = reader.readObject();
+            } catch (JsonException e) {
+                LOG.debug("the answer is not JSON");
+            }
         }
         if (reply == null || !reply.containsKey("statusCode")) {
             send(exchange, 200, outcome.contentType(), outcome.payload());

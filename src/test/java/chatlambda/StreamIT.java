@@ -1,0 +1,590 @@
+package chatlambda;
+
+import static chatlambda.ScriptedUpstream.answering;
+import static chatlambda.ScriptedUpstream.write;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import chatlambda.local.Caller;
+import chatlambda.local.LocalLambda.InvokeMode;
+import chatlambda.local.Outcome;
+import com.openai.client.OpenAIClient;
+import com.openai.client.okhttp.OpenAIOkHttpClient;
+import com.openai.errors.OpenAIException;
+import com.openai.errors.RateLimitException;
+import com.openai.helpers.ChatCompletionAccumulator;
+import com.openai.models.chat.completions.ChatCompletionCreateParams;
+import java.io.IOException;
+import java.net.Socket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The packaged function in response mode stream, behind a Function URL that streams. */
+class StreamIT {
+
+    private static final String CHAT = "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}";
+    private static final String STREAM = "{\"stream\":true," + CHAT.substring(1);
+    private static final String DONE = "data: [DONE]\n\n";
+    private static final String HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nx-inference-id: i1\r\n"
+            + "Transfer-Encoding: chunked\r\n\r\n";
+    private static final String LAST = "0\r\n\r\n";
+
+    private static ScriptedUpstream upstream;
+    private static Deployed function;
+    private static Deployed buffered;
+    private static final HttpClient HTTP = HttpClient.newHttpClient();
+
+    @BeforeAll
+    static void start() {
+        upstream = ScriptedUpstream.start(answering(200, "application/json", "{}"));
+        function = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", "stream", "CHAT_STREAM_IDLE_TIMEOUT", "1s", "CHAT_TIMEOUT",
+                "10s"), InvokeMode.RESPONSE_STREAM, Duration.ofSeconds(30));
+        buffered = Deployed.against(upstream.url(), Map.of());
+    }
+
+    @AfterAll
+    static void stop() {
+        buffered.close();
+        function.close();
+        upstream.close();
+    }
+
+    @AfterEach
+    void theNextInvocationWorks() throws Exception {
+        upstream.script(answering(200, "application/json", "{\"next\":1}"));
+        assertEquals("{\"next\":1}", post(CHAT).body());
+        assertFalse(function.process.output().contains(Deployed.KEY), function.process.output());
+    }
+
+    private static HttpResponse<String> post(String body) throws Exception {
+        return post(function, body);
+    }
+
+    private static HttpResponse<String> post(Deployed function, String body) throws Exception {
+        return HTTP.send(HttpRequest.newBuilder(URI.create(function.lambda.url() + "/v1/chat/completions"))
+                .header("Content-Type", "application/json").POST(HttpRequest.BodyPublishers.ofString(body)).build(),
+                HttpResponse.BodyHandlers.ofString());
+    }
+
+    private static void chunk(Socket connection, String bytes) throws IOException {
+        write(connection, Integer.toHexString(bytes.getBytes(StandardCharsets.UTF_8).length) + "\r\n" + bytes + "\r\n");
+    }
+
+    private static ScriptedUpstream.Script streaming(String... chunks) {
+        return (request, connection) -> {
+            write(connection, HEAD);
+            for (String chunk : chunks) {
+                chunk(connection, chunk);
+            }
+            write(connection, LAST);
+        };
+    }
+
+    private static String event(int n) {
+        return "data: {\"n\":" + n + "}\n\n";
+    }
+
+    @Test
+    void eachChunkIsPassedOnBeforeTheNextOneIsWritten() {
+        int chunks = 20;
+        var arrived = new ArrayList<CountDownLatch>();
+        for (int i = 0; i <= chunks; i++) {
+            arrived.add(new CountDownLatch(1));
+        }
+        upstream.script((request, connection) -> {
+            write(connection, HEAD);
+            for (int i = 0; i < chunks; i++) {
+                await(arrived.get(i)); // the prelude first, then each chunk before the next
+                chunk(connection, event(i));
+            }
+            await(arrived.get(chunks));
+            write(connection, LAST);
+        });
+        var got = new StringBuilder();
+        var count = new AtomicLong();
+        var outcome = function.lambda.invoke(Events.post(STREAM).getBytes(StandardCharsets.UTF_8), chunk -> {
+            got.append(new String(chunk, StandardCharsets.UTF_8));
+            int n = (int) count.getAndIncrement();
+            if (n <= chunks) {
+                arrived.get(n).countDown();
+            }
+        });
+        var expected = new StringBuilder();
+        for (int i = 0; i < chunks; i++) {
+            expected.append(event(i));
+        }
+        assertEquals("application/vnd.awslambda.http-integration-response", outcome.contentType());
+        String[] parts = got.toString().split("\0{8}", -1);
+        assertEquals(2, parts.length);
+        var prelude = Events.json(parts[0]);
+        assertEquals(200, prelude.getInt("statusCode"));
+        assertEquals("text/event-stream", prelude.getJsonObject("headers").getString("content-type"));
+        assertEquals("no-cache", prelude.getJsonObject("headers").getString("cache-control"));
+        assertEquals("i1", prelude.getJsonObject("headers").getString("x-request-id"));
+        assertEquals(expected + DONE, parts[1]);
+        assertEquals(chunks + 2, count.get(), "one write for each read, the prelude and the marker");
+        assertNull(outcome.trailer());
+    }
+
+    private static void await(CountDownLatch latch) throws IOException {
+        try {
+            if (!latch.await(5, TimeUnit.SECONDS)) {
+                throw new IOException("nothing arrived");
+            }
+        } catch (InterruptedException e) {
+            throw new IOException(e);
+        }
+    }
+
+    static List<Path> recorded() throws IOException {
+        String more = System.getenv("EVENTS_DIR");
+        var files = new ArrayList<>(List.of(Path.of("events", "upstream-stream.sse")));
+        if (more != null) {
+            try (var recorded = Files.list(Path.of(more, "upstream"))) {
+                recorded.filter(file -> file.toString().endsWith(".sse")).forEach(files::add);
+            }
+        }
+        return files;
+    }
+
+    @ParameterizedTest
+    @MethodSource("recorded")
+    void aRecordedStreamComesOutByteForByteWhereverItIsCut(Path file) throws Exception {
+        byte[] stream = Files.readAllBytes(file);
+        String text = Events.read(file);
+        String expected = text + (text.endsWith("\n\n") ? "" : text.endsWith("\n") ? "\n" : "\n\n") + DONE;
+        for (int cut = 1; cut < stream.length; cut += 1 + stream.length / 150) {
+            int at = cut;
+            upstream.script((request, connection) -> {
+                write(connection, HEAD);
+                for (int[] part : new int[][] { { 0, at }, { at, stream.length } }) {
+                    connection.getOutputStream().write((Integer.toHexString(part[1] - part[0]) + "\r\n").getBytes());
+                    connection.getOutputStream().write(stream, part[0], part[1] - part[0]);
+                    connection.getOutputStream().write("\r\n".getBytes());
+                }
+                write(connection, LAST);
+            });
+            assertEquals(expected, post(STREAM).body(), "cut at " + cut);
+        }
+        upstream.script(answering(200, "text/event-stream", stream));
+        assertEquals(expected, post(buffered, STREAM).body(), "in one piece, in response mode buffered");
+    }
+
+    @Test
+    void theMarkerIsNotDoubledAndItsAbsenceIsMadeGood() throws Exception {
+        upstream.script(streaming(event(1), DONE));
+        assertEquals(event(1) + DONE, post(STREAM).body());
+        upstream.script(streaming(event(1)));
+        assertEquals(event(1) + DONE, post(STREAM).body());
+    }
+
+    @Test
+    void anOpenConnectionIsUsedForTheNextStream() throws Exception {
+        var connections = new ArrayList<Integer>();
+        upstream.script((request, connection) -> {
+            connections.add(connection.getPort());
+            streaming(event(1), DONE).answer(request, connection);
+        });
+        post(STREAM);
+        post(STREAM);
+        post(CHAT.replace("\"m\"", "\"sse though none was asked for\""));
+        assertEquals(1, connections.stream().distinct().count(), connections.toString());
+    }
+
+    @Test
+    void aHundredThousandTinyEventsArriveInOrder() throws Exception {
+        upstream.script((request, connection) -> {
+            write(connection, HEAD);
+            var batch = new StringBuilder();
+            for (int i = 0; i < 100_000; i++) {
+                String event = event(i);
+                batch.append(Integer.toHexString(event.length())).append("\r\n").append(event).append("\r\n");
+                if (i % 97 == 0) {
+                    write(connection, batch.toString());
+                    batch.setLength(0);
+                }
+            }
+            write(connection, batch + LAST);
+        });
+        String body = post(STREAM).body();
+        var expected = new StringBuilder();
+        for (int i = 0; i < 100_000; i++) {
+            expected.append(event(i));
+        }
+        assertEquals(expected + DONE, body);
+    }
+
+    @Test
+    void whatIsNoStreamIsStreamedTooWithItsOwnStatus() throws Exception {
+        upstream.script(answering(200, "application/json", "{\"ü\":1.10}"));
+        assertEquals("{\"ü\":1.10}", post(CHAT).body());
+        var response = post(STREAM);
+        assertEquals("{\"ü\":1.10}", response.body());
+        assertEquals("application/json", response.headers().firstValue("content-type").orElseThrow());
+        upstream.script(answering(429, "application/json", "{\"message\":\"Too Many Requests\"}", "Retry-After: 3"));
+        for (String body : new String[] { CHAT, STREAM }) {
+            response = post(body);
+            assertEquals(429, response.statusCode());
+            assertEquals("3", response.headers().firstValue("retry-after").orElseThrow());
+            assertEquals("rate_limit_error", Events.json(response.body()).getJsonObject("error").getString("type"));
+        }
+        upstream.script(answering(200, "application/json", "{\"error\":{\"message\":\"no\"}}"));
+        assertEquals(502, post(STREAM).statusCode());
+        assertEquals(400, post("{\"stream\":true}").statusCode());
+        for (String event : new String[] { Events.file("alb-health-check"), Events.http("GET", "/v1/chat/completions", null, "") }) {
+            Outcome outcome = function.invoke(event);
+            assertTrue(outcome.streamed());
+            assertTrue(outcome.text().matches("\\{\"statusCode\":(200|405),\"headers\":\\{[^\0]*\\}\\}\0{8}[^\0]*"), outcome.text());
+        }
+    }
+
+    @Test
+    void aCallingLambdaGetsEventsWithoutPreludeAndFailuresAsFunctionErrors() {
+        upstream.script(streaming(event(1)));
+        Outcome outcome = function.invoke(STREAM);
+        assertEquals(event(1) + DONE, outcome.text());
+        assertEquals("text/event-stream", outcome.contentType());
+        upstream.script(answering(429, "application/json", "{\"message\":\"no\"}"));
+        outcome = function.invoke(STREAM);
+        assertTrue(outcome.functionError() && outcome.text().contains("Chat.UpstreamError"), outcome.text());
+        upstream.script(answering(200, "application/json", "{\"a\":1}"));
+        assertEquals("{\"a\":1}", function.invoke(CHAT).text());
+    }
+
+    @Test
+    void inResponseModeBufferedTheWholeTextIsOneBody() throws Exception {
+        upstream.script(streaming(event(1), event(2)));
+        var response = post(buffered, STREAM);
+        assertEquals(event(1) + event(2) + DONE, response.body());
+        assertEquals("text/event-stream", response.headers().firstValue("content-type").orElseThrow());
+        upstream.script((request, connection) -> {
+            write(connection, HEAD);
+            chunk(connection, event(1));
+            connection.close();
+        });
+        assertEquals(502, post(buffered, STREAM).statusCode());
+    }
+
+    @Test
+    void aStreamingFunctionBehindABufferedDoorDeliversPreludeAndAll() throws Exception {
+        upstream.script(streaming(event(1)));
+        try (var misconfigured = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", "stream"))) {
+            var response = post(misconfigured, STREAM);
+            assertEquals(200, response.statusCode());
+            assertTrue(response.body().contains("\0\0\0\0\0\0\0\0" + event(1)), response.body());
+        }
+    }
+
+    /** Each: what the upstream does in mid-stream, and what the trailer says. */
+    enum Break {
+        CLOSES_MID_EVENT("Chat.UpstreamUnreachable", "closed the connection") {
+            @Override
+            void happen(Socket connection) throws IOException {
+                chunk(connection, "data: {\"n\":");
+                connection.close();
+            }
+        },
+        CLOSES_BETWEEN_EVENTS("Chat.UpstreamUnreachable", "closed the connection") {
+            @Override
+            void happen(Socket connection) throws IOException {
+                connection.close();
+            }
+        },
+        RESETS("Chat.UpstreamUnreachable", "onnection") {
+            @Override
+            void happen(Socket connection) throws IOException {
+                connection.setSoLinger(true, 0);
+                connection.close();
+            }
+        },
+        STALLS("Chat.UpstreamTimeout", "silent for 1.0 s: raise chat.stream-idle-timeout") {
+            @Override
+            void happen(Socket connection) throws IOException {
+                connection.getInputStream().read(); // until it hangs up
+            }
+        },
+        BREAKS_THE_PROTOCOL("Chat.UpstreamUnreachable", "cannot reach the upstream") {
+            @Override
+            void happen(Socket connection) throws IOException {
+                write(connection, "no chunk\r\n");
+                connection.close();
+            }
+        };
+
+        final String type;
+        final String message;
+
+        Break(String type, String message) {
+            this.type = type;
+            this.message = message;
+        }
+
+        abstract void happen(Socket connection) throws IOException;
+    }
+
+    @ParameterizedTest
+    @org.junit.jupiter.params.provider.EnumSource(Break.class)
+    void aStreamThatBreaksOffTellsClientAndOperator(Break how) {
+        upstream.script((request, connection) -> {
+            write(connection, HEAD);
+            chunk(connection, event(1));
+            how.happen(connection);
+        });
+        Outcome outcome = function.invoke(Events.post(STREAM));
+        String body = outcome.text().split("\0{8}")[1];
+        assertTrue(body.startsWith(event(1)), body);
+        assertTrue(body.endsWith("}}\n\n" + DONE), body);
+        String error = body.substring(body.indexOf("data: {\"error\""), body.length() - DONE.length() - 2).substring("data: ".length());
+        assertTrue(Events.json(error).getJsonObject("error").getString("message").contains(how.message), error);
+        assertTrue(outcome.trailer().startsWith(how.type + ": {\"errorMessage\":\"{"), outcome.trailer());
+    }
+
+    @Test
+    void theDeadlineEndsAStreamThatGoesOn() {
+        try (var endless = ScriptedUpstream.start((request, connection) -> {
+            write(connection, HEAD);
+            while (connection.getInputStream().available() == 0) {
+                chunk(connection, event(1));
+                java.util.concurrent.locks.LockSupport.parkNanos(20_000_000);
+            }
+        });
+                var hurried = Deployed.against(endless.url(), Map.of("CHAT_RESPONSE_MODE", "stream", "CHAT_RESERVE", "1s"),
+                        InvokeMode.RESPONSE_STREAM, Duration.ofSeconds(4))) {
+            hurried.invoke(Events.http("GET", "/v1/chat/completions", null, "")); // the start takes time of its own
+            Outcome outcome = hurried.invoke(Events.post(STREAM));
+            assertTrue(outcome.text().contains("the stream had no end in time: raise the function's timeout"), outcome.text());
+            assertTrue(outcome.trailer().startsWith("Chat.UpstreamTimeout"), outcome.trailer());
+        }
+    }
+
+    @Test
+    void anUpstreamThatDoesNotBeginInTimeIs504() throws Exception {
+        try (var silent = ScriptedUpstream.start((request, connection) -> {
+        });
+                var hurried = Deployed.against(silent.url(), Map.of("CHAT_RESPONSE_MODE", "stream", "CHAT_TIMEOUT", "1s"),
+                        InvokeMode.RESPONSE_STREAM, Duration.ofSeconds(30))) {
+            assertEquals(504, post(hurried, STREAM).statusCode());
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = { "", "HTTP/1.1 200 OK\r\nContent-Type: text/event-str" })
+    void aConnectionLostBeforeTheFirstByteIs502AndNot200(String before) throws Exception {
+        upstream.script((request, connection) -> {
+            write(connection, before);
+            connection.close();
+        });
+        var response = post(STREAM);
+        assertEquals(502, response.statusCode());
+        assertEquals("upstream_unreachable", Events.json(response.body()).getJsonObject("error").getString("code"));
+    }
+
+    @Test
+    void aStreamWithoutAnyEventIsStillAStream() throws Exception {
+        upstream.script(streaming());
+        var response = post(STREAM);
+        assertEquals(200, response.statusCode());
+        assertEquals(DONE, response.body());
+    }
+
+    @Test
+    void anErrorEventOfTheUpstreamsOwnIsPassedOn() throws Exception {
+        String error = "data: {\"error\":{\"message\":\"overloaded\"}}\n\n";
+        upstream.script(streaming(event(1), error));
+        assertEquals(event(1) + error + DONE, post(STREAM).body());
+    }
+
+    @Test
+    void aRuntimeApiThatGoesAwayInMidStreamCancelsTheUpstream() throws Exception {
+        var called = new CountDownLatch(1);
+        var cancelled = new CountDownLatch(1);
+        try (var expensive = ScriptedUpstream.start((request, connection) -> {
+            write(connection, HEAD);
+            chunk(connection, event(1));
+            called.countDown();
+            if (connection.getInputStream().read() < 0) {
+                cancelled.countDown();
+            }
+        });
+                var runtimeApi = new FakeRuntimeApi(Events.post(STREAM), Events.post(STREAM));
+                var process = Deployed.FunctionProcess.start(Map.of("AWS_LAMBDA_RUNTIME_API", runtimeApi.address(), "CHAT_API_KEY", "k",
+                        "CHAT_URL", expensive.url().toString(), "CHAT_RESPONSE_MODE", "stream"))) {
+            runtimeApi.closeStreamsAfterTheirFirstChunk();
+            assertTrue(called.await(20, TimeUnit.SECONDS));
+            long start = System.nanoTime();
+            assertTrue(cancelled.await(5, TimeUnit.SECONDS));
+            assertTrue(System.nanoTime() - start < 1_000_000_000L, "at once");
+            assertTrue(runtimeApi.secondEventTaken.await(5, TimeUnit.SECONDS), "the loop goes on");
+            assertTrue(process.isAlive());
+        }
+    }
+
+    @Test
+    void aSlowReaderSlowsTheUpstreamAndNothingIsDropped() {
+        long size = 40L * 1024 * 1024;
+        String block = "data: " + "x".repeat(64 * 1024 - 8) + "\n\n";
+        var sent = new AtomicLong();
+        upstream.script((request, connection) -> {
+            write(connection, HEAD);
+            for (long at = 0; at < size; at += block.length()) {
+                chunk(connection, block);
+                sent.addAndGet(block.length());
+            }
+            write(connection, LAST);
+        });
+        var received = new AtomicLong();
+        var ahead = new AtomicLong();
+        var paused = new AtomicBoolean();
+        var outcome = function.lambda.invoke(Events.post(STREAM).getBytes(StandardCharsets.UTF_8), (Caller) chunk -> {
+            received.addAndGet(chunk.length);
+            if (received.get() > 1_000_000 && paused.compareAndSet(false, true)) {
+                long before;
+                do { // until the upstream cannot write any more
+                    before = sent.get();
+                    java.util.concurrent.locks.LockSupport.parkNanos(300_000_000);
+                } while (sent.get() != before);
+                ahead.set(before - received.get());
+            }
+        });
+        assertNull(outcome.trailer());
+        assertEquals(640 * block.length() + DONE.length(), received.get() - outcome.text().split("\0{8}")[0].length() - 8);
+        assertTrue(ahead.get() < size / 2, "the upstream was " + ahead.get() + " bytes ahead");
+    }
+
+    /** Clients. */
+
+    private static OpenAIClient client(Deployed function) {
+        return OpenAIOkHttpClient.builder().baseUrl(function.lambda.url() + "/v1").apiKey("callers-own").maxRetries(0)
+                .timeout(Duration.ofSeconds(20)).build();
+    }
+
+    private static final String TOOLS = """
+            data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"Grüß "},"finish_reason":null}]}
+
+            data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"Gott"},"finish_reason":null}]}
+
+            data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"t1","type":"function","function":{"name":"weather","arguments":"{\\"ci"}}]},"finish_reason":null}]}
+
+            data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"ty\\":\\"Graz\\"}"}}]},"finish_reason":null}]}
+
+            data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}
+
+            """;
+
+    @ParameterizedTest
+    @ValueSource(booleans = { true, false })
+    void openAisClientStreamsInBothModesWithAndWithoutTheMarker(boolean streams) {
+        var client = client(streams ? function : buffered);
+        var request = ChatCompletionCreateParams.builder().model("m").addUserMessage("Hi").build();
+        for (String end : new String[] { "", DONE }) {
+            upstream.script(streaming(TOOLS.substring(0, 200), TOOLS.substring(200) + end));
+            var whole = ChatCompletionAccumulator.create();
+            try (var stream = client.chat().completions().createStreaming(request)) {
+                stream.stream().forEach(whole::accumulate);
+            }
+            var message = whole.chatCompletion().choices().get(0).message();
+            assertEquals("Grüß Gott", message.content().orElseThrow());
+            assertEquals("{\"city\":\"Graz\"}", message.toolCalls().orElseThrow().get(0).asFunction().function().arguments());
+        }
+        upstream.script(answering(429, "application/json", "{\"message\":\"Too Many Requests\"}"));
+        assertThrows(RateLimitException.class, () -> client.chat().completions().createStreaming(request));
+        client.close();
+    }
+
+    @Test
+    void openAisClientSeesAStreamBreakOff() {
+        var client = client(function);
+        upstream.script((request, connection) -> {
+            write(connection, HEAD);
+            chunk(connection, TOOLS.substring(0, TOOLS.indexOf("\n\n") + 2));
+            connection.close();
+        });
+        var request = ChatCompletionCreateParams.builder().model("m").addUserMessage("Hi").build();
+        try (var stream = client.chat().completions().createStreaming(request)) {
+            var error = assertThrows(OpenAIException.class, () -> stream.stream().forEach(chunk -> {
+            }));
+            assertTrue(error.toString().contains("closed the connection"), error.toString());
+        }
+        client.close();
+    }
+
+    @Test
+    void alternatingStreamedAndWholeAnswersLeaveNothingBehind() throws Exception {
+        upstream.script((request, connection) -> {
+            if (request.text().contains("\"stream\":true")) {
+                streaming(event(1), event(2)).answer(request, connection);
+            } else {
+                answering(200, "application/json", "{\"a\":1}").answer(request, connection);
+            }
+        });
+        int files = 0;
+        for (int i = 0; i < 1_000; i++) {
+            assertEquals(i % 2 == 0 ? event(1) + event(2) + DONE : "{\"a\":1}", post(i % 2 == 0 ? STREAM : CHAT).body());
+            files = i == 100 ? function.process.openFiles() : files;
+        }
+        assertEquals(files, function.process.openFiles(), 2, "open files");
+    }
+
+    @Test
+    void twoHundredMegabytesPassThroughFlatMemory() throws Exception {
+        long size = 200L * 1024 * 1024;
+        byte[] block = ("data: " + "y".repeat(16 * 1024 - 8) + "\n\n").getBytes(StandardCharsets.US_ASCII);
+        upstream.script((request, connection) -> {
+            write(connection, HEAD);
+            for (long at = 0; at < size; at += block.length) {
+                connection.getOutputStream().write((Integer.toHexString(block.length) + "\r\n").getBytes(StandardCharsets.US_ASCII));
+                connection.getOutputStream().write(block);
+                connection.getOutputStream().write("\r\n".getBytes(StandardCharsets.US_ASCII));
+            }
+            write(connection, LAST);
+        });
+        long before = function.process.memory("VmRSS");
+        var received = new AtomicLong();
+        var atHalf = new AtomicLong();
+        function.lambda.invoke(Events.post(STREAM).getBytes(StandardCharsets.UTF_8), (Caller) chunk -> {
+            if (received.addAndGet(chunk.length) > size / 2 && atHalf.get() == 0) {
+                atHalf.set(function.process.memory("VmRSS"));
+            }
+        });
+        long after = function.process.memory("VmRSS");
+        System.out.printf("resident memory before, amid and after a stream of 200 MB: %d, %d, %d kB%n", before, atHalf.get(), after);
+        assertTrue(received.get() > size);
+        if (Deployed.isNative()) {
+            assertTrue(after < before + 16 * 1024, "resident memory grows: " + before + " to " + after + " kB");
+        }
+    }
+
+    @Test
+    void aReadOfManyEventsIsOneWrite() {
+        byte[] many = "data: 1\n\ndata: 2\n\n: ping\r\n\r\n".getBytes(StandardCharsets.UTF_8);
+        upstream.script(streaming(new String(many, StandardCharsets.UTF_8)));
+        var chunks = new ArrayList<byte[]>();
+        function.lambda.invoke(STREAM.getBytes(StandardCharsets.UTF_8), chunks::add);
+        assertEquals(2, chunks.size());
+        assertArrayEquals(many, chunks.get(0));
+    }
+}
