@@ -60,7 +60,7 @@ class StartIT {
     @Test
     @EnabledIf("isNative")
     void theZipHoldsTheBinaryAsBootstrapAndNothingElse() throws IOException {
-        try (var zip = new ZipFile(Path.of("target", "function.zip").toFile())) {
+        try (var zip = new ZipFile(Path.of(Deployed.FUNCTION).resolveSibling("function.zip").toFile())) {
             assertEquals("bootstrap", zip.stream().map(Object::toString).reduce((a, b) -> a + " " + b).orElseThrow());
         }
     }

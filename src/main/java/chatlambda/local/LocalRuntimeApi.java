@@ -208,8 +208,8 @@ final class LocalRuntimeApi implements Closeable {
             } else {
                 whole(connection, reader, head, pending);
             }
-        } catch (IOException e) {
-            pending.outcome.complete(Outcome.error("Runtime.TruncatedResponse", "the answer broke off: " + e.getMessage()));
+        } catch (IOException | RuntimeException e) {
+            pending.outcome.complete(Outcome.error("Runtime.TruncatedResponse", "the answer broke off: " + e));
             throw e;
         } finally {
             running.remove(pending.id);

@@ -1,0 +1,159 @@
+package chatlambda;
+
+import static chatlambda.ScriptedUpstream.write;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import chatlambda.local.Caller;
+import chatlambda.local.LocalLambda.InvokeMode;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.concurrent.locks.LockSupport;
+import java.util.stream.LongStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
+
+/** How long a chunk takes through the function, beside a straight copy from socket to socket, in turns. */
+@EnabledIf("isNative")
+class StreamLatencyIT {
+
+    private static final int ROUNDS = 10;
+    private static final int CHUNKS = 1_000;
+    private static final long PACE_NANOS = 500_000;
+    private static final String STREAM = Events.post("{\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}");
+
+    static boolean isNative() {
+        return Deployed.isNative();
+    }
+
+    private volatile long statusSent;
+
+    @Test
+    void aChunkIsThroughWithinAMillisecond() throws Exception {
+        long[] relayed = new long[ROUNDS * CHUNKS];
+        long[] copied = new long[ROUNDS * CHUNKS];
+        long[] preludes = new long[1_000];
+        try (var upstream = ScriptedUpstream.start((request, connection) -> {
+            statusSent = System.nanoTime();
+            write(connection, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
+            chunks(connection, true);
+            write(connection, "0\r\n\r\n");
+        });
+                var function = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", "stream"), InvokeMode.RESPONSE_STREAM,
+                        Duration.ofSeconds(60))) {
+            relay(function, new long[CHUNKS], 0); // both warm
+            copy(new long[CHUNKS], 0);
+            for (int round = 0; round < ROUNDS; round++) {
+                relay(function, relayed, round * CHUNKS);
+                copy(copied, round * CHUNKS);
+            }
+            upstream.script((request, connection) -> {
+                statusSent = System.nanoTime();
+                write(connection, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 0\r\n\r\n");
+            });
+            for (int i = 0; i < preludes.length; i++) {
+                int at = i;
+                function.lambda.invoke(STREAM.getBytes(StandardCharsets.UTF_8), (Caller) chunk -> {
+                    if (preludes[at] == 0) {
+                        preludes[at] = System.nanoTime() - statusSent;
+                    }
+                });
+            }
+        }
+        System.out.printf("a chunk through the function: p50 %d, p99 %d us; through a straight copy: p50 %d, p99 %d us;"
+                + " from status line to prelude: p50 %d, p99 %d us%n", at(relayed, 50), at(relayed, 99), at(copied, 50), at(copied, 99),
+                at(preludes, 50), at(preludes, 99));
+        assertTrue(LongStream.of(relayed).allMatch(nanos -> nanos > 0) && LongStream.of(copied).allMatch(nanos -> nanos > 0));
+        assertTrue(at(relayed, 50) < at(copied, 50) + 1_000, "median latency");
+        assertTrue(at(preludes, 50) < 1_000, "prelude");
+    }
+
+    private static long at(long[] nanos, int percent) {
+        long[] sorted = nanos.clone();
+        Arrays.sort(sorted);
+        return sorted[sorted.length * percent / 100] / 1_000;
+    }
+
+    /** Each chunk tells when it was written. */
+    private static void chunks(Socket connection, boolean framed) throws IOException {
+        for (int i = 0; i < CHUNKS; i++) {
+            LockSupport.parkNanos(PACE_NANOS);
+            String event = "data: %020d\n\n".formatted(System.nanoTime());
+            write(connection, framed ? Integer.toHexString(event.length()) + "\r\n" + event + "\r\n" : event);
+        }
+    }
+
+    /** Takes the times out of what arrives, wherever it is cut. */
+    private static final class Arrivals {
+
+        private static final int EVENT = 28;
+        private final StringBuilder text = new StringBuilder();
+        private final long[] nanos;
+        private int count;
+
+        Arrivals(long[] nanos, int from) {
+            this.nanos = nanos;
+            this.count = from;
+        }
+
+        void add(byte[] bytes, int length) {
+            long now = System.nanoTime();
+            text.append(new String(bytes, 0, length, StandardCharsets.US_ASCII));
+            int at = text.indexOf("data: 0");
+            for (; at >= 0 && at + EVENT <= text.length(); at = text.indexOf("data: 0", at)) {
+                nanos[count++] = now - Long.parseLong(text.substring(at + 6, at + 26));
+                at += EVENT;
+            }
+            text.delete(0, at < 0 ? text.length() : at);
+        }
+    }
+
+    private static void relay(Deployed function, long[] nanos, int from) {
+        var arrivals = new Arrivals(nanos, from);
+        function.lambda.invoke(STREAM.getBytes(StandardCharsets.UTF_8), (Caller) chunk -> arrivals.add(chunk, chunk.length));
+        assertEquals(from + CHUNKS, arrivals.count);
+    }
+
+    private static void copy(long[] nanos, int from) throws Exception {
+        try (var first = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
+                var second = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            var writer = new Thread(() -> {
+                try (var connection = first.accept()) {
+                    connection.setTcpNoDelay(true);
+                    chunks(connection, false);
+                } catch (IOException e) {
+                    throw new IllegalStateException(e);
+                }
+            });
+            var copier = new Thread(() -> {
+                try (var in = new Socket(first.getInetAddress(), first.getLocalPort());
+                        var out = new Socket(second.getInetAddress(), second.getLocalPort())) {
+                    out.setTcpNoDelay(true);
+                    in.getInputStream().transferTo(out.getOutputStream());
+                } catch (IOException e) {
+                    throw new IllegalStateException(e);
+                }
+            });
+            writer.start();
+            copier.start();
+            var arrivals = new Arrivals(nanos, from);
+            try (var connection = second.accept()) {
+                InputStream in = connection.getInputStream();
+                byte[] buffer = new byte[8192];
+                for (int read; (read = in.read(buffer)) > 0;) {
+                    arrivals.add(buffer, read);
+                }
+            }
+            writer.join();
+            copier.join();
+            assertEquals(from + CHUNKS, arrivals.count);
+        }
+    }
+}
