@@ -364,6 +364,20 @@ class StreamIT {
     }
 
     @Test
+    void whatArrivedBeforeTheConnectionWasLostIsPassedOn() {
+        upstream.script((request, connection) -> {
+            write(connection, HEAD);
+            chunk(connection, event(1));
+            chunk(connection, event(2));
+            connection.close();
+        });
+        for (int i = 0; i < 300; i++) {
+            String text = function.invoke(STREAM).text();
+            assertTrue(text.startsWith(event(1) + event(2) + "data: {\"error\""), text);
+        }
+    }
+
+    @Test
     void theDeadlineEndsAStreamThatGoesOn() {
         try (var endless = ScriptedUpstream.start((request, connection) -> {
             write(connection, HEAD);
