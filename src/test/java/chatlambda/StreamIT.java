@@ -162,7 +162,7 @@ class StreamIT {
 
     static List<Path> recorded() throws IOException {
         String more = System.getenv("EVENTS_DIR");
-        var files = new ArrayList<>(List.of(Path.of("events", "upstream-stream.sse")));
+        var files = new ArrayList<>(List.of(Path.of("src", "test", "resources", "upstream-stream.sse")));
         if (more != null) {
             try (var recorded = Files.list(Path.of(more, "upstream"))) {
                 recorded.filter(file -> file.toString().endsWith(".sse")).forEach(files::add);

@@ -75,7 +75,7 @@ class EventStreamTest {
     static List<Path> recorded() throws IOException {
         String more = System.getenv("EVENTS_DIR");
         try (var files = more == null ? Stream.<Path>of() : Files.list(Path.of(more, "upstream"))) {
-            return Stream.concat(Stream.of(Path.of("events", "upstream-stream.sse")), files.filter(file -> file.toString().endsWith(".sse")))
+            return Stream.concat(Stream.of(Path.of("src", "test", "resources", "upstream-stream.sse")), files.filter(file -> file.toString().endsWith(".sse")))
                     .toList();
         }
     }
