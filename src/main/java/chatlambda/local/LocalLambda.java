@@ -81,6 +81,11 @@ public final class LocalLambda implements Closeable {
         return runtimeApi.invoke(event, caller);
     }
 
+    /** Waits until the function asks for an event that is not there: it has started, or is done with the last one. */
+    public void awaitPoll() throws InterruptedException {
+        runtimeApi.awaitPoll();
+    }
+
     /** Why the function could not start, as {@code errorType: errorMessage}; waits for it. */
     public String initError(Duration patience) {
         return runtimeApi.initError(patience);

@@ -23,6 +23,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
@@ -54,6 +55,7 @@ final class LocalRuntimeApi implements Closeable {
     private final Duration timeout;
     private final BlockingQueue<Pending> queue = new LinkedBlockingQueue<>();
     private final Map<String, Pending> running = new ConcurrentHashMap<>();
+    private final Semaphore polls = new Semaphore(0);
     private final CompletableFuture<String> initError = new CompletableFuture<>();
     private final Map<Socket, Boolean> connections = new ConcurrentHashMap<>();
 
@@ -90,6 +92,10 @@ final class LocalRuntimeApi implements Closeable {
         } catch (InterruptedException | ExecutionException | TimeoutException e) {
             throw new IllegalStateException("no init error", e);
         }
+    }
+
+    void awaitPoll() throws InterruptedException {
+        polls.acquire();
     }
 
     @Override
@@ -155,6 +161,8 @@ final class LocalRuntimeApi implements Closeable {
 
     private void next(Socket connection) throws IOException {
         Pending pending = null;
+        polls.drainPermits();
+        polls.release();
         try {
             while (pending == null || pending.outcome.isDone()) {
                 pending = queue.poll(50, TimeUnit.MILLISECONDS);
@@ -165,6 +173,7 @@ final class LocalRuntimeApi implements Closeable {
         } catch (InterruptedException e) {
             throw new IOException("the service has stopped");
         }
+        polls.drainPermits();
         running.put(pending.id, pending);
         byte[] head = ("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
                 + "Lambda-Runtime-Aws-Request-Id: " + pending.id + "\r\n"
