@@ -95,6 +95,6 @@ public final class LocalLambda implements Closeable {
     public void close() {
         front.stop(0);
         runtimeApi.close();
-        threads.shutdownNow();
+        threads.shutdown(); // its connections are closed, so its threads end
     }
 }

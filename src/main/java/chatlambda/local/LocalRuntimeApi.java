@@ -101,7 +101,7 @@ final class LocalRuntimeApi implements Closeable {
     @Override
     public void close() {
         try {
-            server.close();
+            server.close(); // from here on what is accepted is closed at once
             for (Socket connection : connections.keySet()) {
                 connection.close();
             }
@@ -115,9 +115,13 @@ final class LocalRuntimeApi implements Closeable {
         while (!server.isClosed()) {
             try {
                 Socket connection = server.accept();
-                connection.setTcpNoDelay(true);
                 connections.put(connection, true);
-                threads.execute(() -> serve(connection));
+                connection.setTcpNoDelay(true);
+                if (server.isClosed()) { // accepted while the service was closing: nobody would serve it
+                    connection.close();
+                } else {
+                    threads.execute(() -> serve(connection));
+                }
             } catch (IOException e) {
                 LOG.debug(e);
             }
