@@ -50,6 +50,14 @@ public interface ChatConfig {
     @WithDefault("60s")
     Optional<String> streamIdleTimeout();
 
+    /** How long a connection to the upstream may have been idle, frozen time included, to be used again. */
+    @WithDefault("30s")
+    Optional<String> keepAlive();
+
+    /** How long the start may wait for the upstream to be connected; 0 leaves it to the first request. */
+    @WithDefault("2s")
+    Optional<String> primeTimeout();
+
     /** How answers go out: {@code chat.response-mode}. */
     enum ResponseMode {
         /** Whole, at most 6 MB: HTTP API, ALB, Function URL with BUFFERED, {@code Invoke}. */
@@ -60,10 +68,10 @@ public interface ChatConfig {
 
     /** What the function works with: every value is there and sound. */
     record Settings(URI upstream, String apiKey, String model, Duration connectTimeout, Duration timeout, Duration reserve,
-            ResponseMode responseMode, Duration streamIdleTimeout) {
+            ResponseMode responseMode, Duration streamIdleTimeout, Duration keepAlive, Duration primeTimeout) {
 
         private static final Set<String> VARIABLES = Set.of("CHAT_URL", "CHAT_API_KEY", "CHAT_MODEL", "CHAT_CONNECT_TIMEOUT",
-                "CHAT_TIMEOUT", "CHAT_RESERVE", "CHAT_RESPONSE_MODE", "CHAT_STREAM_IDLE_TIMEOUT");
+                "CHAT_TIMEOUT", "CHAT_RESERVE", "CHAT_RESPONSE_MODE", "CHAT_STREAM_IDLE_TIMEOUT", "CHAT_KEEP_ALIVE", "CHAT_PRIME_TIMEOUT");
 
         /**
          * @param variables names of all environment variables: one that begins with {@code CHAT_} and is not known is a typo
@@ -79,7 +87,9 @@ public interface ChatConfig {
                     duration("timeout", config.timeout(), false, problems),
                     duration("reserve", config.reserve(), true, problems),
                     responseMode(config.responseMode(), problems),
-                    duration("stream-idle-timeout", config.streamIdleTimeout(), false, problems));
+                    duration("stream-idle-timeout", config.streamIdleTimeout(), false, problems),
+                    duration("keep-alive", config.keepAlive(), true, problems),
+                    duration("prime-timeout", config.primeTimeout(), true, problems));
             variables.stream().filter(name -> name.startsWith("CHAT_") && !VARIABLES.contains(name)).sorted()
                     .forEach(name -> problems.add(name + " is not a setting: remove it, or correct it to one of "
                             + String.join(", ", VARIABLES.stream().sorted().toList())));

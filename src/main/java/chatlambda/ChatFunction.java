@@ -16,16 +16,12 @@ import chatlambda.runtime.InvocationLoop;
 import chatlambda.runtime.InvocationLoop.FunctionError;
 import chatlambda.runtime.InvocationLoop.Response;
 import chatlambda.runtime.ResponseStream;
-import io.quarkus.tls.TlsConfiguration;
-import io.vertx.core.Vertx;
-
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.TreeMap;
 
 /** The whole path: event in, chat request, upstream, completion, reply out. */
@@ -40,10 +36,9 @@ public final class ChatFunction implements InvocationLoop.Function {
     private final Upstream upstream;
     private final boolean streams;
 
-    /** @param tls trust settings for the upstream other than the built-in ones */
-    public ChatFunction(Settings settings, Optional<TlsConfiguration> tls, Vertx vertx) {
+    public ChatFunction(Settings settings, Upstream upstream) {
         this.settings = settings;
-        this.upstream = new Upstream(settings.upstream(), settings.apiKey(), settings.connectTimeout(), tls, vertx);
+        this.upstream = upstream;
         this.streams = settings.responseMode() == ChatConfig.ResponseMode.STREAM;
     }
 

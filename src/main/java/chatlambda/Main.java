@@ -1,6 +1,7 @@
 package chatlambda;
 
 import chatlambda.ChatConfig.Settings;
+import chatlambda.completion.Upstream;
 import chatlambda.runtime.InvocationLoop;
 import chatlambda.runtime.RuntimeApi;
 import io.quarkus.runtime.LaunchMode;
@@ -50,11 +51,21 @@ public final class Main implements QuarkusApplication {
                 api.failInit("Runtime.InvalidConfiguration", e.getMessage());
                 return 1;
             }
-            new InvocationLoop(api, new ChatFunction(settings, tls.getDefault(), vertx)).run();
+            start(api, settings, tls, vertx).run();
             return 0;
         } catch (IOException e) {
             LOG.errorf("the function ends: %s", e.getMessage());
             return 1;
         }
+    }
+
+    /** The function, connected to its upstream as far as that can be had within {@code chat.prime-timeout}. */
+    public static InvocationLoop start(RuntimeApi api, Settings settings, TlsConfigurationRegistry tls, Vertx vertx) {
+        var upstream = new Upstream(settings.upstream(), settings.apiKey(), settings.connectTimeout(), settings.keepAlive(),
+                tls.getDefault(), vertx);
+        if (!settings.primeTimeout().isZero()) {
+            Rehearsal.run(settings, upstream);
+        }
+        return new InvocationLoop(api, new ChatFunction(settings, upstream));
     }
 }

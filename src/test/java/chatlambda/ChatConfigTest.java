@@ -33,7 +33,7 @@ class ChatConfigTest {
     @Test
     void aKeyIsAllThatIsNeeded() throws ChatConfig.Invalid {
         assertEquals(new Settings(URI.create("https://api.aimlapi.com/v1"), "k", "google/gemini-2.5-pro-preview-05-06",
-                Duration.ofSeconds(3), Duration.ofMinutes(15), Duration.ofMillis(500), ChatConfig.ResponseMode.BUFFERED, Duration.ofSeconds(60)), settings(Map.of()));
+                Duration.ofSeconds(3), Duration.ofMinutes(15), Duration.ofMillis(500), ChatConfig.ResponseMode.BUFFERED, Duration.ofSeconds(60), Duration.ofSeconds(30), Duration.ofSeconds(2)), settings(Map.of()));
     }
 
     @ParameterizedTest

@@ -30,7 +30,7 @@ final class ScriptedUpstream implements AutoCloseable {
     }
 
     final List<Request> requests = new CopyOnWriteArrayList<>();
-    private final List<Socket> connections = new CopyOnWriteArrayList<>();
+    final List<Socket> connections = new CopyOnWriteArrayList<>();
     private final ServerSocket server;
     private final String scheme;
     private volatile Script script;

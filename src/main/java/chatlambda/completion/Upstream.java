@@ -6,6 +6,7 @@ import io.quarkus.rest.client.reactive.QuarkusRestClientBuilder;
 import io.quarkus.tls.TlsConfiguration;
 import io.smallrye.mutiny.Multi;
 import io.smallrye.mutiny.TimeoutException;
+import io.vertx.core.Future;
 import io.vertx.core.MultiMap;
 import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
@@ -14,6 +15,7 @@ import io.vertx.core.http.HttpClientOptions;
 import io.vertx.core.http.HttpClientRequest;
 import io.vertx.core.http.HttpClientResponse;
 import io.vertx.core.http.HttpClosedException;
+import io.vertx.core.http.HttpConnection;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.RequestOptions;
 import jakarta.ws.rs.ProcessingException;
@@ -31,10 +33,12 @@ import java.time.Duration;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
@@ -54,19 +58,34 @@ public final class Upstream {
     private final String key;
     private final String host;
     private final Duration connectTimeout;
+    private final Duration keepAlive;
     private final Vertx vertx;
+    private final HttpClient client;
+    private final Set<HttpConnection> connections;
     private HttpClientOptions options;
-    private HttpClient streaming;
+    private long lastUsed;
 
     /**
      * @param base the address that {@code /chat/completions} is added to
+     * @param keepAlive how long a connection may have been idle, by the clock on the wall, to be used again
      * @param tls trust settings other than the built-in ones
      */
-    public Upstream(URI base, String key, Duration connectTimeout, Optional<TlsConfiguration> tls, Vertx vertx) {
+    public Upstream(URI base, String key, Duration connectTimeout, Duration keepAlive, Optional<TlsConfiguration> tls, Vertx vertx) {
+        this(base, key, connectTimeout, keepAlive, tls, vertx, ConcurrentHashMap.newKeySet());
+        client.connectionHandler(opened -> {
+            connections.add(opened);
+            opened.closeHandler(closed -> connections.remove(opened));
+        });
+    }
+
+    private Upstream(URI base, String key, Duration connectTimeout, Duration keepAlive, Optional<TlsConfiguration> tls, Vertx vertx,
+            Set<HttpConnection> connections) {
+        this.connections = connections;
         this.base = base;
         this.key = key;
         this.host = base.getPort() < 0 ? base.getHost() : base.getHost() + ":" + base.getPort();
         this.connectTimeout = connectTimeout;
+        this.keepAlive = keepAlive;
         this.vertx = vertx;
         var headers = new MultivaluedHashMap<String, String>();
         headers.putSingle("Authorization", "Bearer " + key);
@@ -82,6 +101,41 @@ public final class Upstream {
                 .httpClientOptionsCustomizer(used -> options = used);
         tls.ifPresent(builder::tlsConfiguration);
         completions = builder.build(ChatCompletions.class);
+        client = vertx.createHttpClient(options);
+    }
+
+    /** The same client, asked for another address and with no key. */
+    public Upstream standIn(URI base) {
+        return new Upstream(base, "none", connectTimeout, keepAlive, Optional.empty(), vertx, connections);
+    }
+
+    /**
+     * Resolves the upstream's name, connects and shakes hands, and sends nothing: the first request finds the connection open.
+     *
+     * @return completes when that is done, or why it could not be
+     */
+    public Future<Void> connect() {
+        lastUsed = System.currentTimeMillis();
+        return request().map(unsent -> {
+            unsent.reset();
+            return null;
+        });
+    }
+
+    /**
+     * A process that was frozen wakes up with connections that the upstream has given up long ago, and does not know it yet: the
+     * timers that would tell stood still with it.
+     */
+    private void dropStale() {
+        long now = System.currentTimeMillis();
+        if (now - lastUsed > keepAlive.toMillis()) {
+            for (HttpConnection idle : connections) {
+                var dropped = new CompletableFuture<Void>();
+                idle.close().onComplete(closed -> vertx.runOnContext(then -> dropped.complete(null)));
+                dropped.completeOnTimeout(null, 100, TimeUnit.MILLISECONDS).join();
+            }
+        }
+        lastUsed = now;
     }
 
     /**
@@ -92,6 +146,7 @@ public final class Upstream {
      * @throws ChatError the upstream's own error, or why there was no answer
      */
     public Completion create(ChatRequest request, Duration limit, String advice) throws ChatError {
+        dropStale();
         byte[] body = request.body();
         RestResponse<byte[]> response;
         try {
@@ -102,6 +157,7 @@ public final class Upstream {
         } catch (RuntimeException e) {
             throw unreachable(e);
         }
+        lastUsed = System.currentTimeMillis();
         var headers = new TreeMap<String, String>();
         response.getStringHeaders().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), String.join(", ", values)));
         return new UpstreamAnswer(response.getStatus(), headers, body(response)).completion();
@@ -115,14 +171,9 @@ public final class Upstream {
      */
     public Answer stream(ChatRequest request, Duration limit, String advice) throws ChatError {
         long start = System.nanoTime();
+        dropStale();
         var begun = new CompletableFuture<Begun>();
-        if (streaming == null) {
-            streaming = vertx.createHttpClient(options);
-        }
-        boolean tls = "https".equals(base.getScheme());
-        streaming.request(new RequestOptions().setMethod(HttpMethod.POST).setHost(base.getHost()).setSsl(tls)
-                .setPort(base.getPort() >= 0 ? base.getPort() : tls ? 443 : 80).setURI(base.getRawPath() + "/chat/completions"))
-                .onFailure(begun::completeExceptionally)
+        request().onFailure(begun::completeExceptionally)
                 .onSuccess(sent -> {
                     if (begun.isDone()) {
                         sent.reset(); // it took too long to connect
@@ -156,10 +207,19 @@ public final class Upstream {
                 : new UpstreamAnswer(head.status(), headers, rest(stream, limit.minusNanos(System.nanoTime() - start), late(limit, advice))).completion();
     }
 
+    private Future<HttpClientRequest> request() {
+        boolean tls = "https".equals(base.getScheme());
+        return client.request(new RequestOptions().setMethod(HttpMethod.POST).setHost(base.getHost()).setSsl(tls)
+                .setPort(base.getPort() >= 0 ? base.getPort() : tls ? 443 : 80).setURI(base.getRawPath() + "/chat/completions"))
+                .onSuccess(request -> request.exceptionHandler(failure -> { // what matters of it fails the response; the rest would be logged
+                }));
+    }
+
     private record Begun(HttpClientRequest request, HttpClientResponse response, BlockingQueue<Object> body) {
     }
 
-    ChatError unreachable(Throwable failure) {
+    /** Host and cause of a connection that could not be had, or was lost. */
+    public ChatError unreachable(Throwable failure) {
         return ChatError.unreachable("cannot reach the upstream " + host + ": " + cause(failure));
     }
 

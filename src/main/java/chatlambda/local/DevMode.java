@@ -1,9 +1,8 @@
 package chatlambda.local;
 
 import chatlambda.ChatConfig;
-import chatlambda.ChatFunction;
+import chatlambda.Main;
 import chatlambda.local.LocalLambda.InvokeMode;
-import chatlambda.runtime.InvocationLoop;
 import chatlambda.runtime.RuntimeApi;
 import io.quarkus.arc.profile.IfBuildProfile;
 import io.quarkus.runtime.ShutdownEvent;
@@ -44,7 +43,7 @@ public class DevMode {
         var settings = ChatConfig.Settings.of(config.getConfigMapping(ChatConfig.class), System.getenv().keySet());
         var mode = settings.responseMode() == ChatConfig.ResponseMode.STREAM ? InvokeMode.RESPONSE_STREAM : InvokeMode.BUFFERED;
         lambda = LocalLambda.start(config.getOptionalValue("local.port", Integer.class).orElse(8080), mode, Duration.ofMinutes(15));
-        var loop = new InvocationLoop(new RuntimeApi(lambda.runtimeApi()), new ChatFunction(settings, tls.getDefault(), vertx));
+        var loop = Main.start(new RuntimeApi(lambda.runtimeApi()), settings, tls, vertx);
         var thread = new Thread(() -> {
             try {
                 loop.run();

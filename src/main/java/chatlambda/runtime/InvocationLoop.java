@@ -60,8 +60,13 @@ public final class InvocationLoop {
     /** @throws IOException the Runtime API is broken: the process should end */
     public void run() throws IOException {
         while (true) {
-            turn(api.next());
+            turn();
         }
+    }
+
+    /** One event, one outcome. */
+    public void turn() throws IOException {
+        turn(api.next());
     }
 
     private void turn(Invocation invocation) throws IOException {

@@ -1,0 +1,92 @@
+package chatlambda;
+
+import static chatlambda.ScriptedUpstream.answering;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import chatlambda.local.LocalLambda.InvokeMode;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What happens before the first event. */
+class PrimeIT {
+
+    private static final String CHAT = "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}";
+
+    @ParameterizedTest
+    @ValueSource(strings = { "buffered", "stream" })
+    void theUpstreamIsConnectedAndSentNothingBeforeTheFirstEvent(String mode) throws Exception {
+        List<Integer> ports = new CopyOnWriteArrayList<>();
+        try (var upstream = ScriptedUpstream.start((request, connection) -> {
+            ports.add(connection.getPort());
+            answering(200, "application/json", "{\"a\":1}").answer(request, connection);
+        });
+                var function = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", mode))) {
+            function.lambda.awaitPoll();
+            assertEquals(1, upstream.connections.size());
+            assertTrue(upstream.requests.isEmpty());
+            assertEquals("{\"a\":1}", function.invoke(CHAT).text());
+            assertEquals("{\"a\":1}", function.invoke(CHAT).text());
+            assertEquals(List.of(upstream.connections.get(0).getPort(), upstream.connections.get(0).getPort()), ports);
+            assertEquals("", function.process.output());
+        }
+    }
+
+    @Test
+    void withoutPrimingTheFirstRequestConnects() throws Exception {
+        try (var upstream = ScriptedUpstream.start(answering(200, "application/json", "{}"));
+                var function = Deployed.against(upstream.url(), Map.of("CHAT_PRIME_TIMEOUT", "0s"))) {
+            function.lambda.awaitPoll();
+            assertEquals(0, upstream.connections.size());
+            assertEquals("{}", function.invoke(CHAT).text());
+        }
+    }
+
+    @Test
+    void anUpstreamThatIsNotThereIsALogLineAndNoFailedStart() throws Exception {
+        int port;
+        try (var closed = new ServerSocket(0)) {
+            port = closed.getLocalPort();
+        }
+        try (var function = Deployed.against(URI.create("http://127.0.0.1:" + port), Map.of())) {
+            function.lambda.awaitPoll();
+            assertEquals(1, function.process.output().lines().count());
+            assertTrue(function.process.output().contains("the first request will try again"), function.process.output());
+            assertEquals(502, Events.json(function.invoke(Events.post(CHAT)).text()).getInt("statusCode"));
+        }
+    }
+
+    @Test
+    void aHandshakeWithoutEndDoesNotHoldTheStartUp() throws IOException, InterruptedException {
+        try (var silent = new ServerSocket(0, 50, InetAddress.getByName("127.0.0.1"));
+                var function = Deployed.against(URI.create("https://127.0.0.1:" + silent.getLocalPort()),
+                        Map.of("CHAT_PRIME_TIMEOUT", "300ms", "CHAT_CONNECT_TIMEOUT", "60s"), InvokeMode.BUFFERED, Duration.ofSeconds(30))) {
+            function.lambda.awaitPoll();
+            assertTrue(function.process.output().contains("not connected within 300 ms"), function.process.output());
+        }
+    }
+
+    @Test
+    void aConnectionThatWasIdleTooLongIsNotUsedAgain() {
+        try (var upstream = ScriptedUpstream.start(answering(200, "application/json", "{}"));
+                var function = Deployed.against(upstream.url(), Map.of("CHAT_KEEP_ALIVE", "0s"))) {
+            function.invoke(CHAT);
+            int before = upstream.connections.size();
+            long start = System.currentTimeMillis();
+            while (System.currentTimeMillis() <= start + 1) {
+                Thread.onSpinWait(); // the clock must tick: 0s is "not in an earlier millisecond"
+            }
+            assertEquals("{}", function.invoke(CHAT).text());
+            assertEquals(before + 1, upstream.connections.size());
+        }
+    }
+}
