@@ -30,6 +30,12 @@ public final class Main implements QuarkusApplication {
         this.vertx = vertx;
     }
 
+    public static void main(String... args) {
+        // Otherwise the log manager asks the resolver for this host's name, which no log line of ours shows.
+        System.setProperty("jboss.host.name", "lambda");
+        Quarkus.run(Main.class, args);
+    }
+
     @Override
     public int run(String... args) {
         if (LaunchMode.current() != LaunchMode.NORMAL) {

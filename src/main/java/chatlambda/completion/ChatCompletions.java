@@ -1,5 +1,6 @@
 package chatlambda.completion;
 
+import io.quarkus.rest.client.reactive.Url;
 import io.smallrye.mutiny.Multi;
 import io.smallrye.mutiny.Uni;
 import io.vertx.mutiny.core.buffer.Buffer;
@@ -26,10 +27,11 @@ import org.jboss.resteasy.reactive.RestResponse;
 @Produces({ MediaType.APPLICATION_JSON, MediaType.SERVER_SENT_EVENTS })
 public interface ChatCompletions {
 
+    /** @param base what {@code /chat/completions} is added to: the upstream, or while the path is rehearsed a stand-in */
     @POST
-    Uni<RestResponse<byte[]>> create(byte[] request);
+    Uni<RestResponse<byte[]>> create(@Url String base, byte[] request);
 
     /** The same for a request of some size, which goes out in slices as the connection takes them. */
     @POST
-    Uni<RestResponse<byte[]>> create(@HeaderParam("Content-Length") int length, Multi<Buffer> request);
+    Uni<RestResponse<byte[]>> create(@Url String base, @HeaderParam("Content-Length") int length, Multi<Buffer> request);
 }

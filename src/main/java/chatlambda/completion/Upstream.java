@@ -41,6 +41,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.IntStream;
 
 import javax.net.ssl.SSLException;
@@ -62,7 +63,6 @@ public final class Upstream {
     private final Vertx vertx;
     private final HttpClient client;
     private final Set<HttpConnection> connections;
-    private HttpClientOptions options;
     private long lastUsed;
 
     /**
@@ -71,24 +71,16 @@ public final class Upstream {
      * @param tls trust settings other than the built-in ones
      */
     public Upstream(URI base, String key, Duration connectTimeout, Duration keepAlive, Optional<TlsConfiguration> tls, Vertx vertx) {
-        this(base, key, connectTimeout, keepAlive, tls, vertx, ConcurrentHashMap.newKeySet());
-        client.connectionHandler(opened -> {
-            connections.add(opened);
-            opened.closeHandler(closed -> connections.remove(opened));
-        });
-    }
-
-    private Upstream(URI base, String key, Duration connectTimeout, Duration keepAlive, Optional<TlsConfiguration> tls, Vertx vertx,
-            Set<HttpConnection> connections) {
-        this.connections = connections;
         this.base = base;
         this.key = key;
-        this.host = base.getPort() < 0 ? base.getHost() : base.getHost() + ":" + base.getPort();
+        this.host = host(base);
         this.connectTimeout = connectTimeout;
         this.keepAlive = keepAlive;
         this.vertx = vertx;
+        this.connections = ConcurrentHashMap.newKeySet();
         var headers = new MultivaluedHashMap<String, String>();
         headers.putSingle("Authorization", "Bearer " + key);
+        var options = new AtomicReference<HttpClientOptions>();
         var builder = QuarkusRestClientBuilder.newBuilder()
                 .baseUri(base)
                 .userAgent(USER_AGENT)
@@ -98,15 +90,35 @@ public final class Upstream {
                 .clientHeadersFactory((incoming, outgoing) -> headers)
                 .property(QuarkusRestClientProperties.NAME, "chat") // streams share its connections
                 .property(QuarkusRestClientProperties.SHARED, true)
-                .httpClientOptionsCustomizer(used -> options = used);
+                .httpClientOptionsCustomizer(options::set);
         tls.ifPresent(builder::tlsConfiguration);
         completions = builder.build(ChatCompletions.class);
-        client = vertx.createHttpClient(options);
+        client = vertx.createHttpClient(options.get());
+        client.connectionHandler(opened -> {
+            connections.add(opened);
+            opened.closeHandler(closed -> connections.remove(opened));
+        });
     }
 
-    /** The same client, asked for another address and with no key. */
-    public Upstream standIn(URI base) {
-        return new Upstream(base, "none", connectTimeout, keepAlive, Optional.empty(), vertx, connections);
+    private Upstream(URI base, Upstream real) {
+        this.base = base;
+        this.key = real.key;
+        this.host = host(base);
+        this.connectTimeout = real.connectTimeout;
+        this.keepAlive = real.keepAlive;
+        this.vertx = real.vertx;
+        this.connections = real.connections;
+        this.completions = real.completions;
+        this.client = real.client;
+    }
+
+    /** The same client, key included, asked for another address: one on loopback, in this process. */
+    public Upstream standIn(URI loopback) {
+        return new Upstream(loopback, this);
+    }
+
+    private static String host(URI base) {
+        return base.getPort() < 0 ? base.getHost() : base.getHost() + ":" + base.getPort();
     }
 
     /**
@@ -150,7 +162,8 @@ public final class Upstream {
         byte[] body = request.body();
         RestResponse<byte[]> response;
         try {
-            var answer = body.length <= SLICE ? completions.create(body) : completions.create(body.length, slices(body));
+            var answer = body.length <= SLICE ? completions.create(base.toString(), body)
+                    : completions.create(base.toString(), body.length, slices(body));
             response = answer.await().atMost(limit);
         } catch (TimeoutException e) {
             throw late(limit, advice);
