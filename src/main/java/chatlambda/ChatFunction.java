@@ -130,17 +130,18 @@ public final class ChatFunction implements InvocationLoop.Function {
     /** Chunk by chunk, as they come; what breaks the stream off is told in it, to the client, and behind it, to the operator. */
     private void relay(CompletionStream stream, Invocation invocation, ResponseStream out) throws IOException {
         var events = new EventStream();
-        Instant settled = Instant.now().plus(settings.timeout());
+        Instant settled = Instant.now().minusNanos(System.nanoTime() - invocation.arrived()).plus(settings.timeout());
         boolean bySetting = settled.isBefore(end(invocation));
         Instant end = bySetting ? settled : end(invocation);
+        Duration idle = settings.streamIdleTimeout();
+        String silent = "the stream was silent for " + idle.toMillis() / 1000.0
+                + " s: raise chat.stream-idle-timeout (CHAT_STREAM_IDLE_TIMEOUT)";
+        String late = "the stream had no end in time: " + (bySetting ? RAISE_SETTING : RAISE_TIMEOUT);
         try (stream) {
             while (!events.isDone()) {
                 Duration left = Duration.between(Instant.now(), end);
-                boolean idleFirst = settings.streamIdleTimeout().compareTo(left) < 0;
-                byte[] chunk = stream.next(idleFirst ? settings.streamIdleTimeout() : left, idleFirst
-                        ? "the stream was silent for " + settings.streamIdleTimeout().toMillis() / 1000.0
-                                + " s: raise chat.stream-idle-timeout (CHAT_STREAM_IDLE_TIMEOUT)"
-                        : "the stream had no end in time: " + (bySetting ? RAISE_SETTING : RAISE_TIMEOUT), out::requireOpen);
+                boolean idleFirst = idle.compareTo(left) < 0;
+                byte[] chunk = stream.next(idleFirst ? idle : left, idleFirst ? silent : late, out::requireOpen);
                 if (chunk == null) {
                     break;
                 }

@@ -17,6 +17,12 @@ final class Envelope {
     private Envelope() {
     }
 
+    /** What API Gateway and Function URLs take alike: no multi-value headers, since no answer of ours repeats a header. */
+    static byte[] of(int status, Map<String, String> headers, byte[] body) {
+        var out = new JsonOut(512).raw("{\"statusCode\":").raw(Integer.toString(status));
+        return body(out.raw(",\"headers\":").strings(headers, "", ""), body);
+    }
+
     /** Completes the document with the body, byte for byte: in base64 where it is not UTF-8, which JSON could not carry. */
     static byte[] body(JsonOut out, byte[] body) {
         out.raw(",\"body\":");

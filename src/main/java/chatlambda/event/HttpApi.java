@@ -1,6 +1,5 @@
 package chatlambda.event;
 
-import chatlambda.json.JsonOut;
 import java.util.Map;
 
 /**
@@ -20,8 +19,7 @@ record HttpApi(String method, String path, Map<String, String> headers, Body con
 
     @Override
     public byte[] reply(int status, Map<String, String> headers, byte[] body) {
-        var out = new JsonOut(512).raw("{\"statusCode\":").raw(Integer.toString(status));
-        return Envelope.body(out.raw(",\"headers\":").strings(headers, "", ""), body);
+        return Envelope.of(status, headers, body);
     }
 
     @Override

@@ -1,6 +1,5 @@
 package chatlambda.event;
 
-import chatlambda.json.JsonOut;
 import java.util.Map;
 
 /**
@@ -19,8 +18,7 @@ record RestApi(String method, String path, Map<String, String> headers, Body con
 
     @Override
     public byte[] reply(int status, Map<String, String> headers, byte[] body) {
-        var out = new JsonOut(512).raw("{\"statusCode\":").raw(Integer.toString(status));
-        return Envelope.body(out.raw(",\"headers\":").strings(headers, "", ""), body);
+        return Envelope.of(status, headers, body);
     }
 
     @Override
