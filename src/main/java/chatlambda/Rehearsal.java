@@ -104,7 +104,7 @@ final class Rehearsal implements Closeable {
                         : chat ? streams ? "data: {}\n\ndata: [DONE]\n\n" : "{\"choices\":[]}" : "{}";
                 String type = chat && streams ? "text/event-stream" : "application/json";
                 connection.getOutputStream().write(("HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: rehearsal\r\nContent-Type: " + type
-                        + "\r\nLambda-Runtime-Deadline-Ms: " + (System.currentTimeMillis() + TimeUnit.MINUTES.toMillis(1))
+                        + "\r\nLambda-Runtime-Deadline-Ms: " + (System.currentTimeMillis() + TimeUnit.DAYS.toMillis(1))
                         + "\r\nContent-Length: " + body.length() + "\r\n\r\n" + body).getBytes(StandardCharsets.US_ASCII));
             }
         } catch (IOException e) {

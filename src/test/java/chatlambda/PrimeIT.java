@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -73,6 +74,29 @@ class PrimeIT {
             function.lambda.awaitPoll();
             assertTrue(function.process.output().contains("not connected within 300 ms"), function.process.output());
         }
+    }
+
+    /** Lambda freezes the process between two invocations; the upstream drops its side meanwhile. */
+    @Test
+    void afterAFreezeTheFirstRequestWorks() throws Exception {
+        try (var upstream = ScriptedUpstream.start(answering(200, "application/json", "{}"));
+                var function = Deployed.against(upstream.url(), Map.of("CHAT_KEEP_ALIVE", "500ms"))) {
+            for (int i = 0; i < 5; i++) {
+                assertEquals("{}", function.invoke(CHAT).text());
+                function.lambda.awaitPoll();
+                signal("STOP", function);
+                for (var connection : upstream.connections) {
+                    connection.close();
+                }
+                LockSupport.parkNanos(Duration.ofMillis(700).toNanos());
+                signal("CONT", function);
+            }
+            assertEquals("{}", function.invoke(CHAT).text());
+        }
+    }
+
+    private static void signal(String name, Deployed function) throws IOException, InterruptedException {
+        assertEquals(0, new ProcessBuilder("kill", "-" + name, Long.toString(function.process.pid())).start().waitFor());
     }
 
     @Test
