@@ -18,8 +18,6 @@ import java.io.IOException;
 @QuarkusMain
 public final class Main implements QuarkusApplication {
 
-    private static final Logger LOG = Logger.getLogger(Main.class);
-
     private final ChatConfig config;
     private final TlsConfigurationRegistry tls;
     private final Vertx vertx;
@@ -53,16 +51,21 @@ public final class Main implements QuarkusApplication {
             try {
                 settings = Settings.of(config, System.getenv().keySet());
             } catch (ChatConfig.Invalid e) {
-                LOG.error(e.getMessage());
+                log().error(e.getMessage());
                 api.failInit("Runtime.InvalidConfiguration", e.getMessage());
                 return 1;
             }
             start(api, settings, tls, vertx).run();
             return 0;
         } catch (IOException e) {
-            LOG.errorf("the function ends: %s", e.getMessage());
+            log().errorf("the function ends: %s", e.getMessage());
             return 1;
         }
+    }
+
+    /** Not a constant: it would set logging up before Quarkus has chosen the log manager. */
+    private static Logger log() {
+        return Logger.getLogger(Main.class);
     }
 
     /** The function, connected to its upstream as far as that can be had within {@code chat.prime-timeout}. */

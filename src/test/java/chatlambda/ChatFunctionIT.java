@@ -21,6 +21,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -193,14 +195,19 @@ class ChatFunctionIT {
     }
 
     @Test
-    void noAnswerInTimeIs504AndSaysWhatToRaise() {
+    void noAnswerInTimeIs504SaysWhatToRaiseAndCallsTheUpstreamOff() throws InterruptedException {
+        var calledOff = new CountDownLatch(1);
         upstream.script((request, connection) -> {
+            if (connection.getInputStream().read() < 0) {
+                calledOff.countDown();
+            }
         });
         long asked = System.nanoTime();
         post(CHAT).post("/v1/chat/completions").then().statusCode(504).body("error.type", is("timeout_error"))
                 .body("error.code", is("upstream_timeout")).body("error.message", containsString("3.0 s"))
                 .body("error.message", containsString("CHAT_TIMEOUT"));
         assertTrue(System.nanoTime() - asked < 5_000_000_000L);
+        assertTrue(calledOff.await(1, TimeUnit.SECONDS));
     }
 
     @Test

@@ -1,6 +1,7 @@
 package chatlambda.event;
 
 import chatlambda.json.Json;
+import com.fasterxml.jackson.core.JsonParseException;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
@@ -155,9 +156,7 @@ final class EventReader {
             parser.skipChildren();
         }
         if (parser.nextToken() != null) {
-            throw new JsonProcessingException("more than one document", parser.currentLocation()) {
-                private static final long serialVersionUID = 1;
-            };
+            throw new JsonParseException(parser, "more than one document");
         }
     }
 

@@ -2,6 +2,7 @@ package chatlambda.json;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonFactoryBuilder;
+import com.fasterxml.jackson.core.JsonParseException;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 
@@ -26,8 +27,14 @@ public final class Json {
     private Json() {
     }
 
-    /** @param utf8 text in UTF-8; UTF-16 and UTF-32, which JSON once allowed, are the caller's to refuse */
+    /**
+     * @param utf8 text in UTF-8
+     * @throws JsonParseException it is in UTF-16 or UTF-32, which JSON once allowed and Jackson would read, with offsets in characters
+     */
     public static JsonParser parser(byte[] utf8) throws IOException {
+        if (utf8.length > 1 && (utf8[0] == 0 || utf8[1] == 0)) {
+            throw new JsonParseException(null, "not UTF-8");
+        }
         return FACTORY.createParser(utf8);
     }
 

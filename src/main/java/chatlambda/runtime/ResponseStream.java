@@ -25,7 +25,7 @@ public final class ResponseStream implements Closeable {
     private static final String ERROR_BODY = "Lambda-Runtime-Function-Error-Body: ";
     private static final byte[] NOTHING = {};
     /** How long Lambda may take to say that it has the answer. */
-    private static final int ACKNOWLEDGE_MILLIS = 2_000;
+    private static final int ACKNOWLEDGE_MILLIS = 1_000;
 
     private final Socket socket;
     private final OutputStream out;

@@ -75,6 +75,16 @@ class UpstreamAnswerTest {
     }
 
     @Test
+    void anErrorInUtf16IsASoundErrorToo() {
+        for (var charset : new java.nio.charset.Charset[] { StandardCharsets.UTF_16BE, StandardCharsets.UTF_16LE }) {
+            byte[] body = "{\"message\":\"x\",\"y\":1}".getBytes(charset);
+            var answer = new UpstreamAnswer(500, Map.of(), body);
+            assertTrue(assertThrows(ChatError.class, answer::completion).getMessage().contains("no error message"));
+            assertEquals(502, assertThrows(ChatError.class, () -> new UpstreamAnswer(200, Map.of(), body).completion()).status());
+        }
+    }
+
+    @Test
     void aRejectedKeyIsOurFaultNotTheCallers() {
         var error = error(401, "{\"error\":{\"message\":\"Incorrect API key provided: sk-abc\"}}");
         assertEquals(500, error.status());
