@@ -106,12 +106,11 @@ class StreamLatencyIT {
         void add(byte[] bytes, int length) {
             long now = System.nanoTime();
             text.append(new String(bytes, 0, length, StandardCharsets.US_ASCII));
-            int at = text.indexOf("data: 0");
-            for (; at >= 0 && at + EVENT <= text.length(); at = text.indexOf("data: 0", at)) {
+            int done = 0;
+            for (int at; (at = text.indexOf("data: 0", done)) >= 0 && at + EVENT <= text.length(); done = at + EVENT) {
                 nanos[count++] = now - Long.parseLong(text.substring(at + 6, at + 26));
-                at += EVENT;
             }
-            text.delete(0, at < 0 ? text.length() : at);
+            text.delete(0, done);
         }
     }
 
