@@ -9,6 +9,7 @@ import java.net.URISyntaxException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
@@ -74,23 +75,24 @@ public interface ChatConfig {
                 "CHAT_TIMEOUT", "CHAT_RESERVE", "CHAT_RESPONSE_MODE", "CHAT_STREAM_IDLE_TIMEOUT", "CHAT_KEEP_ALIVE", "CHAT_PRIME_TIMEOUT");
 
         /**
-         * @param variables names of all environment variables: one that begins with {@code CHAT_} and is not known is a typo
+         * @param variables the environment: one that begins with {@code CHAT_} and is not known is a typo, and the key is taken from
+         *        there as it is, where a setting's value may hold expressions
          * @throws Invalid with all that is wrong
          */
-        public static Settings of(ChatConfig config, Set<String> variables) throws Invalid {
+        public static Settings of(ChatConfig config, Map<String, String> variables) throws Invalid {
             var problems = new ArrayList<String>();
             var settings = new Settings(
                     upstream(config.url(), problems),
-                    apiKey(config.apiKey(), problems),
+                    apiKey(Optional.ofNullable(variables.get("CHAT_API_KEY")).or(config::apiKey), problems),
                     model(config.model(), problems),
-                    duration("connect-timeout", config.connectTimeout(), false, problems),
+                    connectTimeout(config.connectTimeout(), problems),
                     duration("timeout", config.timeout(), false, problems),
                     duration("reserve", config.reserve(), true, problems),
                     responseMode(config.responseMode(), problems),
                     duration("stream-idle-timeout", config.streamIdleTimeout(), false, problems),
                     duration("keep-alive", config.keepAlive(), true, problems),
                     duration("prime-timeout", config.primeTimeout(), true, problems));
-            variables.stream().filter(name -> name.startsWith("CHAT_") && !VARIABLES.contains(name)).sorted()
+            variables.keySet().stream().filter(name -> name.startsWith("CHAT_") && !VARIABLES.contains(name)).sorted()
                     .forEach(name -> problems.add(name + " is not a setting: remove it, or correct it to one of "
                             + String.join(", ", VARIABLES.stream().sorted().toList())));
             if (!problems.isEmpty()) {
@@ -107,11 +109,12 @@ public interface ChatConfig {
             }
             try {
                 var url = new URI(given.get().strip());
-                if (url.getRawUserInfo() != null) {
-                    problems.add(problem("url", "holds a user name or password", "give the key in CHAT_API_KEY"));
-                } else if (!("https".equals(url.getScheme()) || "http".equals(url.getScheme())) || url.getHost() == null
-                        || url.getRawQuery() != null || url.getRawFragment() != null) {
-                    problems.add(problem("url", "is \"" + given.get() + "\", not an http or https address without query", remedy));
+                if (given.get().indexOf('@') >= 0 || url.getRawQuery() != null) {
+                    problems.add(problem("url", "holds a user name, a password or a query (its value is not shown)",
+                            "give the key in CHAT_API_KEY, and nothing behind the path"));
+                } else if (url.getPort() == 0 || url.getPort() > 65_535 || !("https".equals(url.getScheme()) || "http".equals(url.getScheme())) || url.getHost() == null
+                        || url.getRawFragment() != null) {
+                    problems.add(problem("url", "is \"" + given.get() + "\", not an http or https address", remedy));
                 }
                 String base = url.toString();
                 while (base.endsWith("/")) {
@@ -119,7 +122,9 @@ public interface ChatConfig {
                 }
                 return new URI(base.endsWith("/v1") ? base : base + "/v1");
             } catch (URISyntaxException e) {
-                problems.add(problem("url", "is \"" + given.get() + "\", not an address", remedy));
+                boolean secret = given.get().indexOf('@') >= 0 || given.get().indexOf('?') >= 0;
+                problems.add(problem("url", secret ? "is not an address (its value is not shown)"
+                        : "is \"" + given.get() + "\", not an address", remedy));
                 return null;
             }
         }
@@ -153,6 +158,15 @@ public interface ChatConfig {
             problems.add(problem("response-mode", given.isEmpty() ? "is empty" : "is \"" + given.get() + "\", not a response mode",
                     "set it to buffered, or to stream where the front door streams"));
             return null;
+        }
+
+        private static Duration connectTimeout(Optional<String> given, List<String> problems) {
+            Duration duration = duration("connect-timeout", given, false, problems);
+            if (duration != null && (duration.compareTo(Duration.ofMillis(1)) < 0 || duration.compareTo(Duration.ofDays(1)) > 0)) {
+                problems.add(problem("connect-timeout", "is \"" + given.get() + "\", not between 1ms and 1d",
+                        "set it to a time such as 500ms or 3s"));
+            }
+            return duration;
         }
 
         private static Duration duration(String name, Optional<String> given, boolean zeroToo, List<String> problems) {

@@ -58,10 +58,10 @@ public final class ChatFunction implements InvocationLoop.Function {
             Answer answer = ask(event, invocation);
             String contentType = answer.headers().get("content-type");
             if (answer instanceof CompletionStream stream) {
-                return new Response.Streamed(contentType, out -> relay(stream, invocation, out));
+                return new Response.Streamed(contentType, out -> relay(stream, invocation, out), stream);
             }
             byte[] body = ((Completion) answer).body();
-            return streams ? new Response.Streamed(contentType, out -> out.write(body, body.length))
+            return streams ? new Response.Streamed(contentType, out -> out.write(body, body.length), null)
                     : new Response.Whole(contentType, fitting(body, Direct.REPLY_LIMIT));
         } catch (ChatError e) {
             throw new FunctionError("Chat." + e.kind(), new String(e.json(), StandardCharsets.UTF_8));
@@ -85,7 +85,7 @@ public final class ChatFunction implements InvocationLoop.Function {
                 return new Response.Streamed(Event.PRELUDE_TYPE, out -> {
                     out.write(prelude, prelude.length);
                     relay(stream, invocation, out);
-                });
+                }, stream);
             }
             return reply(event, answer.status(), headers, ((Completion) answer).body());
         } catch (ChatError e) {
@@ -107,7 +107,7 @@ public final class ChatFunction implements InvocationLoop.Function {
         return new Response.Streamed(Event.PRELUDE_TYPE, out -> {
             out.write(prelude, prelude.length);
             out.write(body, body.length);
-        });
+        }, null);
     }
 
     private Answer ask(Event event, Invocation invocation) throws ChatError {
@@ -137,7 +137,7 @@ public final class ChatFunction implements InvocationLoop.Function {
         String silent = "the stream was silent for " + idle.toMillis() / 1000.0
                 + " s: raise chat.stream-idle-timeout (CHAT_STREAM_IDLE_TIMEOUT)";
         String late = "the stream had no end in time: " + (bySetting ? RAISE_SETTING : RAISE_TIMEOUT);
-        try (stream) {
+        try {
             while (!events.isDone()) {
                 Duration left = Duration.between(Instant.now(), end);
                 boolean idleFirst = idle.compareTo(left) < 0;
@@ -154,7 +154,9 @@ public final class ChatFunction implements InvocationLoop.Function {
         } catch (ChatError e) {
             byte[] last = events.end(e);
             out.write(last, last.length);
-            out.end("Chat." + e.kind(), new String(e.json(), StandardCharsets.UTF_8));
+            if (!events.isMarked()) {
+                out.end("Chat." + e.kind(), new String(e.json(), StandardCharsets.UTF_8));
+            }
         }
     }
 

@@ -49,7 +49,7 @@ public final class Main implements QuarkusApplication {
         try (var api = new RuntimeApi(address)) {
             Settings settings;
             try {
-                settings = Settings.of(config, System.getenv().keySet());
+                settings = Settings.of(config, System.getenv());
             } catch (ChatConfig.Invalid e) {
                 log().error(e.getMessage());
                 api.failInit("Runtime.InvalidConfiguration", e.getMessage());

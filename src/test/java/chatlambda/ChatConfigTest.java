@@ -23,7 +23,7 @@ class ChatConfigTest {
         all.putAll(variables);
         all.values().removeIf("absent"::equals);
         var config = new SmallRyeConfigBuilder().withSources(new EnvConfigSource(all, 300)).withMapping(ChatConfig.class).build();
-        return Settings.of(config.getConfigMapping(ChatConfig.class), all.keySet());
+        return Settings.of(config.getConfigMapping(ChatConfig.class), all);
     }
 
     private static String refused(Map<String, String> variables) {
@@ -52,7 +52,7 @@ class ChatConfigTest {
     @CsvSource(delimiter = '|', textBlock = """
             CHAT_URL | api.aimlapi.com | chat.url (environment variable CHAT_URL) is "api.aimlapi.com", not an http or https address
             CHAT_URL | ftp://h | is "ftp://h", not an http or https address
-            CHAT_URL | https://h?x=1 | is "https://h?x=1", not an http or https address
+            CHAT_URL | https://h?x=1 | holds a user name, a password or a query (its value is not shown)
             CHAT_URL | https://a b | is "https://a b", not an address
             CHAT_API_KEY | absent | chat.api-key (environment variable CHAT_API_KEY) is missing: set it to
             CHAT_MODEL | '' | chat.model (environment variable CHAT_MODEL) is empty: set it to
@@ -61,11 +61,26 @@ class ChatConfigTest {
             CHAT_RESERVE | PT-1S | is "PT-1S", not 0 or more
             CHAT_RESPONSE_MODE | chunky | is "chunky", not a response mode: set it to buffered, or to stream
             CHAT_STREAM_IDLE_TIMEOUT | -1 | is "-1", not more than 0
+            CHAT_URL | http://localhost:99999 | is "http://localhost:99999", not an http or https address
+            CHAT_CONNECT_TIMEOUT | 30d | is "30d", not between 1ms and 1d
             CHAT_TIMOUT | 1s | CHAT_TIMOUT is not a setting: remove it, or correct it to one of CHAT_API_KEY,
             """)
     void aWrongSettingIsNamedWithItsVariableItsValueAndTheRemedy(String variable, String value, String message) {
         String said = refused(Map.of(variable, value));
         assertTrue(said.contains(message), said);
+    }
+
+    @ParameterizedTest
+    @org.junit.jupiter.params.provider.ValueSource(strings = { "https://user:hidden%ss@host/v1", "https://user:hidden@my_host/v1",
+            "https://h/v1?key=hidden", "https://user:hidden@h" })
+    void anAddressThatMayHoldASecretIsNotShown(String url) {
+        assertFalse(refused(Map.of("CHAT_URL", url)).contains("hidden"));
+    }
+
+    @ParameterizedTest
+    @org.junit.jupiter.params.provider.ValueSource(strings = { "a$$b", "x${nope:dflt}y", "sk-${x}" })
+    void theKeyIsTakenAsItIs(String key) throws ChatConfig.Invalid {
+        assertEquals(key, settings(Map.of("CHAT_API_KEY", key)).apiKey());
     }
 
     @Test

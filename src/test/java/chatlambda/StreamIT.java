@@ -203,6 +203,42 @@ class StreamIT {
     }
 
     @Test
+    void anUpstreamThatDoesNotEndAfterTheMarkerIsCalledOff() throws Exception {
+        int streams = 60; // more than the client has connections
+        var calledOff = new CountDownLatch(streams);
+        upstream.script((request, connection) -> {
+            write(connection, HEAD);
+            chunk(connection, event(1) + DONE);
+            if (connection.getInputStream().read() < 0) {
+                calledOff.countDown();
+            }
+        });
+        for (int i = 0; i < streams; i++) {
+            assertEquals(event(1) + DONE, post(STREAM).body());
+        }
+        assertTrue(calledOff.await(5, TimeUnit.SECONDS));
+    }
+
+    @Test
+    void manyChunksOfOneReadAreOneWriteAndALargeOneIsNotCutUp() {
+        var many = new StringBuilder(HEAD);
+        for (int i = 0; i < 50; i++) {
+            many.append(Integer.toHexString(event(i).length())).append("\r\n").append(event(i)).append("\r\n");
+        }
+        upstream.script((request, connection) -> write(connection, many + LAST));
+        var writes = new AtomicLong();
+        function.lambda.invoke(STREAM.getBytes(StandardCharsets.UTF_8), (Caller) chunk -> writes.incrementAndGet());
+        assertTrue(writes.get() < 40, writes + " writes");
+    }
+
+    @Test
+    void aContentTypeInAnyCaseIsAStream() throws Exception {
+        upstream.script(answering(200, "Text/Event-Stream; charset=UTF-8", event(1)));
+        assertEquals(event(1) + DONE, post(STREAM).body());
+        assertEquals(event(1) + DONE, post(buffered, STREAM).body());
+    }
+
+    @Test
     void anOpenConnectionIsUsedForTheNextStream() throws Exception {
         var connections = new ArrayList<Integer>();
         upstream.script((request, connection) -> {
@@ -397,11 +433,16 @@ class StreamIT {
 
     @Test
     void anUpstreamThatDoesNotBeginInTimeIs504() throws Exception {
+        var calledOff = new CountDownLatch(1);
         try (var silent = ScriptedUpstream.start((request, connection) -> {
+            if (connection.getInputStream().read() < 0) {
+                calledOff.countDown();
+            }
         });
                 var hurried = Deployed.against(silent.url(), Map.of("CHAT_RESPONSE_MODE", "stream", "CHAT_TIMEOUT", "1s"),
                         InvokeMode.RESPONSE_STREAM, Duration.ofSeconds(30))) {
             assertEquals(504, post(hurried, STREAM).statusCode());
+            assertTrue(calledOff.await(2, TimeUnit.SECONDS));
         }
     }
 

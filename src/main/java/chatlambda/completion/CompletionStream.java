@@ -6,6 +6,7 @@ import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClientRequest;
 import io.vertx.core.http.HttpClientResponse;
 
+import java.io.Closeable;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Map;
@@ -14,7 +15,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 
 /**
- * A completion that comes in chunks, each what one read from the upstream gave. A reader that is slow stops the upstream after a
+ * A completion that comes in chunks, each what has arrived from the upstream since the last one. A reader that is slow stops the upstream after a
  * few chunks; nothing is dropped, and memory does not grow with the stream's length.
  *
  * <p>Read from the Vert.x client below the REST client, because the {@code InputStream} that a declarative method can return (3.34.1,
@@ -22,7 +23,7 @@ import java.util.concurrent.TimeUnit;
  * the upstream wrote two chunks and closed, on a JVM on two cores), gives up after a fixed 100 seconds of silence, and on
  * {@code close} reads on to the end of a stream that costs money by the token.
  */
-public final class CompletionStream implements Answer, AutoCloseable {
+public final class CompletionStream implements Answer, Closeable {
 
     /** How many chunks may wait here. */
     private static final int WINDOW = 8;
@@ -106,8 +107,7 @@ public final class CompletionStream implements Answer, AutoCloseable {
             throw ChatError.timeout("interrupted");
         }
         if (next instanceof Buffer chunk) {
-            response.fetch(1);
-            return chunk.getBytes();
+            return all(chunk);
         }
         ended = true;
         if (next instanceof Throwable failure) {
@@ -116,12 +116,24 @@ public final class CompletionStream implements Answer, AutoCloseable {
         return null;
     }
 
+    /** What has arrived meanwhile goes with it: many small chunks of one read are one write. */
+    private byte[] all(Buffer first) {
+        Buffer chunk = first;
+        int count = 1;
+        for (; arrived.peek() instanceof Buffer; count++) {
+            chunk = (count == 1 ? Buffer.buffer(first.length() * 2).appendBuffer(first) : chunk).appendBuffer((Buffer) arrived.remove());
+        }
+        response.fetch(count);
+        return chunk.getBytes();
+    }
+
     /** Waits a moment for an end that should be on its way, so that the connection can be used again. */
     public void finish() {
         long start = System.nanoTime();
         try {
             while (!ended && System.nanoTime() - start < LOOK_NANOS) {
-                ended = !(arrived.poll(LOOK_NANOS, TimeUnit.NANOSECONDS) instanceof Buffer);
+                Object next = arrived.poll(LOOK_NANOS, TimeUnit.NANOSECONDS);
+                ended = next != null && !(next instanceof Buffer);
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
@@ -132,7 +144,9 @@ public final class CompletionStream implements Answer, AutoCloseable {
     @Override
     public void close() {
         if (!ended) {
+            ended = true;
             request.reset();
         }
+        upstream.used();
     }
 }

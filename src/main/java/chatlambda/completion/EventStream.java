@@ -53,6 +53,11 @@ public final class EventStream {
         return ended && !lfMayFollow;
     }
 
+    /** Whether the marker has come, so that nothing which happens to the upstream now matters. */
+    public boolean isMarked() {
+        return done;
+    }
+
     /** What is missing when the upstream has sent all it has. */
     public byte[] end() {
         endLastLine();
@@ -62,13 +67,17 @@ public final class EventStream {
     /** What tells the client that the stream broke off: an error event, then the end. */
     public byte[] end(ChatError error) {
         endLastLine();
+        if (done) {
+            return ended ? new byte[0] : rest(); // all that matters has arrived
+        }
         byte[] event = concat("data: ".getBytes(StandardCharsets.US_ASCII), error.json());
-        return ended ? new byte[0] : concat(concat(rest(), event), concat(new byte[] { '\n', '\n' }, DONE));
+        return concat(concat(rest(), event), concat(new byte[] { '\n', '\n' }, DONE));
     }
 
     /** The line ends that the last event lacks. */
     private byte[] rest() {
-        return "\n\n".substring(lineIsEmpty ? eventIsOpen ? 1 : 2 : 0).getBytes(StandardCharsets.US_ASCII);
+        // After CR an LF belongs to the line end that is there already.
+        return "\n\n".substring(lineIsEmpty ? eventIsOpen ? afterCr ? 0 : 1 : 2 : 0).getBytes(StandardCharsets.US_ASCII);
     }
 
     private void endLastLine() {

@@ -53,6 +53,8 @@ public final class Upstream {
     private static final String USER_AGENT = "chat-lambda";
     /** The client copies a body of bytes twice; what is larger goes through it in slices, uncopied. */
     private static final int SLICE = 64 * 1024;
+    /** What is no stream is read whole, to see whether it is a completion. */
+    private static final int MAX_WHOLE = 32 * 1024 * 1024;
 
     private final ChatCompletions completions;
     private final URI base;
@@ -90,7 +92,7 @@ public final class Upstream {
                 .clientHeadersFactory((incoming, outgoing) -> headers)
                 .property(QuarkusRestClientProperties.NAME, "chat") // streams share its connections
                 .property(QuarkusRestClientProperties.SHARED, true)
-                .httpClientOptionsCustomizer(options::set);
+                .httpClientOptionsCustomizer(used -> options.set(used.setMaxChunkSize(SLICE)));
         tls.ifPresent(builder::tlsConfiguration);
         completions = builder.build(ChatCompletions.class);
         client = vertx.createHttpClient(options.get());
@@ -134,6 +136,11 @@ public final class Upstream {
         });
     }
 
+    /** An answer has ended: from here on its connection is idle. */
+    void used() {
+        lastUsed = System.currentTimeMillis();
+    }
+
     /**
      * A process that was frozen wakes up with connections that the upstream has given up long ago, and does not know it yet: the
      * timers that would tell stood still with it.
@@ -170,7 +177,7 @@ public final class Upstream {
         } catch (RuntimeException e) {
             throw unreachable(e);
         }
-        lastUsed = System.currentTimeMillis();
+        used();
         var headers = new TreeMap<String, String>();
         response.getStringHeaders().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), String.join(", ", values)));
         return new UpstreamAnswer(response.getStatus(), headers, body(response)).completion();
@@ -192,12 +199,13 @@ public final class Upstream {
                         sent.reset(); // it took too long to connect
                         return;
                     }
+                    begun.whenComplete((answer, failure) -> {
+                        if (failure != null) {
+                            sent.reset(); // nobody waits for it any more
+                        }
+                    });
                     sent.response().onFailure(begun::completeExceptionally)
-                            .onSuccess(response -> {
-                                if (!begun.complete(new Begun(sent, response, CompletionStream.queue(response)))) {
-                                    sent.reset();
-                                }
-                            });
+                            .onSuccess(response -> begun.complete(new Begun(sent, response, CompletionStream.queue(response))));
                     sent.putHeader("Authorization", "Bearer " + key).putHeader("Content-Type", "application/json")
                             .putHeader("Accept", "text/event-stream, application/json").putHeader("User-Agent", USER_AGENT)
                             .send(Buffer.buffer(Unpooled.wrappedBuffer(request.body())));
@@ -251,6 +259,9 @@ public final class Upstream {
             for (byte[] chunk; (chunk = stream.next(limit.minusNanos(System.nanoTime() - start), late.getMessage(), () -> {
             })) != null;) {
                 body.writeBytes(chunk);
+                if (body.size() > MAX_WHOLE) {
+                    throw ChatError.tooLarge(body.size(), MAX_WHOLE);
+                }
             }
         } catch (IOException e) {
             throw new UncheckedIOException(e); // cannot happen: it is always wanted

@@ -10,7 +10,10 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.HashSet;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 
 /**
@@ -39,7 +42,7 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
 
     /** A 2xx with server-sent events. */
     boolean isCompletionStream() {
-        return status >= 200 && status < 300 && headers.getOrDefault("content-type", "").startsWith("text/event-stream");
+        return status >= 200 && status < 300 && headers.getOrDefault("content-type", "").toLowerCase(Locale.ROOT).startsWith("text/event-stream");
     }
 
     Map<String, String> streamHeaders() {
@@ -112,7 +115,11 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
         var said = new Said();
         if (JsonString.isUtf8(body)) {
             try (JsonParser parser = Json.parser(body)) {
-                if (parser.nextToken() == JsonToken.START_OBJECT) {
+                JsonToken first = parser.nextToken();
+                if (first == JsonToken.START_ARRAY) {
+                    first = parser.nextToken(); // Google's endpoint wraps its error so
+                }
+                if (first == JsonToken.START_OBJECT) {
                     said.read(parser, body, true);
                 }
             } catch (IOException e) {
@@ -127,7 +134,7 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
             return withHeaders(new ChatError(ChatError.Kind.UpstreamError, 500, "server_error", null, "upstream_key_rejected",
                     "the upstream rejected this function's own key: set CHAT_API_KEY to a valid one"));
         }
-        int answered = status < 400 ? 502 : status; // an error under a 2xx, or a redirect
+        int answered = status < 400 || status > 599 ? 502 : status; // an error under a 2xx, a redirect, or no HTTP status
         if (status >= 300 && status < 400) {
             message = "the upstream answered " + status + ", a redirect, which is not followed because the key must not travel:"
                     + " set CHAT_URL to the final address";
@@ -169,6 +176,9 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
         String id;
         /** Each as {@code ,"name":value}. */
         final StringBuilder others = new StringBuilder();
+        private final Set<String> names = new HashSet<>();
+        private String title;
+        private String titleMember;
         private boolean nested;
 
         void read(JsonParser parser, byte[] body, boolean outer) throws IOException {
@@ -186,24 +196,35 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
                     parser.skipChildren(); // an object can have each name but once
                     continue;
                 }
-                if (name.equals("message") || outer && !nested && name.equals("error") && value == JsonToken.VALUE_STRING) {
+                if (outer && name.equals("error") && value == JsonToken.VALUE_STRING) {
+                    title = parser.getText();
+                    titleMember = "," + slice(parser, body, nameAt);
+                } else if (name.equals("message")) {
                     // AI/ML API sends an array for a body with several faults
                     message = value == JsonToken.VALUE_STRING ? shorten(parser.getText())
                             : value == JsonToken.VALUE_NULL ? message : shorten(slice(parser, body, valueAt));
                 } else if (name.equals("type")) {
                     type = value == JsonToken.VALUE_NULL ? null : slice(parser, body, valueAt);
                 } else if (name.equals("param")) {
-                    param = value == JsonToken.VALUE_STRING ? parser.getText() : null;
+                    param = value == JsonToken.VALUE_STRING ? shorten(parser.getText()) : null;
                 } else if (name.equals("code")) {
                     code = value == JsonToken.VALUE_NULL ? null
-                            : value.isScalarValue() ? parser.getText() : slice(parser, body, valueAt);
+                            : shorten(value.isScalarValue() ? parser.getText() : slice(parser, body, valueAt));
                 } else {
                     if (name.equals("requestId") && value == JsonToken.VALUE_STRING) {
-                        id = parser.getText();
+                        id = shorten(parser.getText());
                     }
-                    others.append(',').append(slice(parser, body, nameAt));
+                    String member = slice(parser, body, nameAt);
+                    if (names.add(name)) {
+                        others.append(',').append(member);
+                    }
                 }
                 parser.skipChildren();
+            }
+            if (outer && message == null) {
+                message = title == null ? null : shorten(title);
+            } else if (outer && title != null) {
+                others.append(titleMember); // "Not Found", beside a message that says what was not
             }
         }
 

@@ -119,6 +119,9 @@ final class EventReader {
      */
     private String path(String full) {
         String given = full != null ? full : contextPath != null ? contextPath : "/";
+        if (given.length() > 1 && given.endsWith("/")) {
+            given = given.substring(0, given.length() - 1);
+        }
         if (route != null && route.startsWith("/")) {
             String matched = route;
             for (var parameter : (pathParameters == null ? Map.<String, String>of() : pathParameters).entrySet()) {
@@ -145,7 +148,7 @@ final class EventReader {
                 case "body" -> bodyQuote = value == JsonToken.VALUE_STRING ? Json.offset(parser) : -1;
                 case "isBase64Encoded" -> base64 = value == JsonToken.VALUE_TRUE;
                 case "messages" -> messages = true;
-                case "methodArn", "routeArn" -> authorizer = true;
+                case "methodArn", "routeArn" -> authorizer |= value != JsonToken.VALUE_NULL;
                 case "source" -> source = text(value);
                 case "detail-type" -> detailType = text(value);
                 case "pathParameters" -> pathParameters = strings(value, false);
@@ -169,7 +172,7 @@ final class EventReader {
             String name = parser.currentName();
             JsonToken value = parser.nextToken();
             switch (name) {
-                case "elb" -> elb = true;
+                case "elb" -> elb = value != JsonToken.VALUE_NULL;
                 case "http" -> readHttp(value);
                 case "connectionId", "eventType" -> webSocket |= value != JsonToken.VALUE_NULL;
                 case "httpMethod" -> contextMethod = text(value);

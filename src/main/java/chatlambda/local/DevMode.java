@@ -40,7 +40,7 @@ public class DevMode {
             config = with(config, Map.of("chat.api-key", "stub", "chat.url", stub.url().toString()));
             LOG.info("CHAT_API_KEY is not set: answers come from a stub, which repeats what you say");
         }
-        var settings = ChatConfig.Settings.of(config.getConfigMapping(ChatConfig.class), System.getenv().keySet());
+        var settings = ChatConfig.Settings.of(config.getConfigMapping(ChatConfig.class), System.getenv());
         var mode = settings.responseMode() == ChatConfig.ResponseMode.STREAM ? InvokeMode.RESPONSE_STREAM : InvokeMode.BUFFERED;
         lambda = LocalLambda.start(config.getOptionalValue("local.port", Integer.class).orElse(8080), mode, Duration.ofMinutes(15));
         var loop = Main.start(new RuntimeApi(lambda.runtimeApi()), settings, tls, vertx);

@@ -247,10 +247,12 @@ final class LocalRuntimeApi implements Closeable {
         String contentType = head.field("content-type");
         tell(pending, caller -> caller.begin(contentType, true));
         var kept = new ByteArrayOutputStream(); // for buffered callers; a stream longer than they could take is not kept
+        boolean fits = true;
         for (byte[] chunk; (chunk = reader.chunk()) != null;) {
             byte[] arrived = chunk;
             tell(pending, caller -> caller.chunk(arrived));
-            if (kept.size() + chunk.length <= RESPONSE_LIMIT) {
+            fits &= kept.size() + chunk.length <= RESPONSE_LIMIT;
+            if (fits) {
                 kept.write(chunk);
             }
         }

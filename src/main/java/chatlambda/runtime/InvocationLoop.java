@@ -2,6 +2,7 @@ package chatlambda.runtime;
 
 import org.jboss.logging.Logger;
 
+import java.io.Closeable;
 import java.io.IOException;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -24,8 +25,12 @@ public final class InvocationLoop {
         record Whole(String contentType, byte[] document) implements Response {
         }
 
-        /** Bytes as they come, at most 200 MB. */
-        record Streamed(String contentType, Body body) implements Response {
+        /**
+         * Bytes as they come, at most 200 MB.
+         *
+         * @param source what they come from, to be closed whatever happens, or null
+         */
+        record Streamed(String contentType, Body body, Closeable source) implements Response {
         }
     }
 
@@ -90,10 +95,12 @@ public final class InvocationLoop {
         }
     }
 
-    private void stream(Invocation invocation, Response.Streamed response) {
-        try (var out = api.stream(invocation, response.contentType())) {
+    private void stream(Invocation invocation, Response.Streamed response) throws ResponseStream.Broken {
+        try (Closeable source = response.source(); var out = api.stream(invocation, response.contentType())) {
             response.body().writeTo(out);
             out.end();
+        } catch (ResponseStream.Broken e) {
+            throw e;
         } catch (IOException e) {
             LOG.errorf("the streamed answer to invocation %s is lost: %s", invocation.requestId(), e.getMessage());
         } catch (RuntimeException | Error e) { // the connection closes without a last chunk, which is how the caller can tell

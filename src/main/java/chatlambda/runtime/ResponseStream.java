@@ -2,10 +2,13 @@ package chatlambda.runtime;
 
 import org.jboss.logging.Logger;
 
+import java.io.ByteArrayInputStream;
 import java.io.Closeable;
 import java.io.EOFException;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.OutputStream;
+import java.io.SequenceInputStream;
 import java.net.Socket;
 import java.net.SocketTimeoutException;
 import java.nio.charset.StandardCharsets;
@@ -31,6 +34,7 @@ public final class ResponseStream implements Closeable {
     private final OutputStream out;
     private byte[] head;
     private boolean ended;
+    private boolean acknowledged;
 
     /** @param request request line and header fields of the post, but for what makes it a streamed one */
     ResponseStream(Socket socket, String request) throws IOException {
@@ -50,12 +54,46 @@ public final class ResponseStream implements Closeable {
 
     /** Notices, as far as that is possible without writing, that nobody reads any more. */
     public void requireOpen() throws IOException {
+        if (acknowledged) {
+            return;
+        }
         socket.setSoTimeout(1);
+        int first;
         try {
-            // Lambda says nothing before the end, unless it refuses the answer or goes away.
-            throw new EOFException(socket.getInputStream().read() < 0 ? "the connection was closed" : "refused before its end");
+            first = socket.getInputStream().read();
         } catch (SocketTimeoutException e) {
-            // still there
+            return; // still there, and silent as it should be before the end
+        }
+        if (first < 0) {
+            throw new EOFException("the connection was closed");
+        }
+        acknowledge(new SequenceInputStream(new ByteArrayInputStream(new byte[] { (byte) first }), socket.getInputStream()));
+    }
+
+    /** @throws Broken a 5xx: "Runtime should exit promptly" */
+    private void acknowledge(InputStream in) throws IOException {
+        acknowledged = true;
+        socket.setSoTimeout(ACKNOWLEDGE_MILLIS);
+        try {
+            var answer = new HttpReader(in).head();
+            if (answer != null && answer.status() >= 500) {
+                throw new Broken("the Runtime API answered a streamed answer with " + answer.status());
+            }
+            if (answer != null && answer.status() >= 300) {
+                throw new IOException("the Runtime API refused it with " + answer.status());
+            }
+        } catch (SocketTimeoutException e) {
+            LOG.debug("the Runtime API did not acknowledge a streamed answer");
+        }
+    }
+
+    /** The Runtime API is in no state to go on. */
+    static final class Broken extends IOException {
+
+        private static final long serialVersionUID = 1;
+
+        Broken(String message) {
+            super(message);
         }
     }
 
@@ -75,14 +113,8 @@ public final class ResponseStream implements Closeable {
     private void end(String trailers) throws IOException {
         ended = true;
         send("0\r\n" + trailers + "\r\n", NOTHING, 0, "");
-        socket.setSoTimeout(ACKNOWLEDGE_MILLIS);
-        try {
-            var answer = new HttpReader(socket.getInputStream()).head();
-            if (answer != null && answer.status() >= 300) {
-                LOG.errorf("the Runtime API refused a streamed answer with %d", answer.status());
-            }
-        } catch (SocketTimeoutException e) {
-            LOG.debug("the Runtime API did not acknowledge a streamed answer");
+        if (!acknowledged) {
+            acknowledge(socket.getInputStream());
         }
     }
 

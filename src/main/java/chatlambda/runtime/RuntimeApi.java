@@ -107,7 +107,14 @@ public final class RuntimeApi implements Closeable {
 
     /** 4xx: this one outcome is lost (too large, or too late), the next invocation is not. 5xx: "Runtime should exit promptly". */
     private void post(String path, String fields, byte[] body) throws IOException {
-        Exchange post = exchange("POST", path, fields, body);
+        Exchange post;
+        try {
+            post = exchange("POST", path, fields, body);
+        } catch (Unanswered e) {
+            // Refused before it was read, perhaps; whether the Runtime API is gone, the next poll will tell.
+            LOG.errorf("the Runtime API did not take %s (%s): this outcome, of %d bytes, is lost", path, e.getMessage(), body.length);
+            return;
+        }
         if (post.status >= 500) {
             throw new IOException("the Runtime API answered " + path + " with " + post.status);
         }

@@ -55,6 +55,8 @@ class EventStreamTest {
             data: 1^^data: [DONE]^^~x    | data: 1^^data: [DONE]^^~
             data: 1^~                    | data: 1^~~data: [DONE]~~
             data: 1                      | data: 1~~data: [DONE]~~
+            data: 1^                     | data: 1^~~data: [DONE]~~
+            data: [DONE]^                | data: [DONE]^~~
             data: 1~                     | data: 1~~data: [DONE]~~
             : ping~~                     | : ping~~data: [DONE]~~
             ``                           | data: [DONE]~~
@@ -100,13 +102,14 @@ class EventStreamTest {
             data: 1~~      | data: 1~~
             data: 1~       | data: 1~~
             data: {"x      | data: {"x~~
+            data: 1^       | data: 1^~~
             ``             | ``
             """)
     void aStreamThatBreaksOffEndsWithAnErrorEventOfItsOwn(String sent, String closed) {
         var events = new EventStream();
-        byte[] chunk = sent == null ? new byte[0] : sent.replace('~', '\n').getBytes(StandardCharsets.UTF_8);
+        byte[] chunk = sent == null ? new byte[0] : sent.replace('~', '\n').replace('^', '\r').getBytes(StandardCharsets.UTF_8);
         String out = text(Arrays.copyOf(chunk, events.accept(chunk))) + text(events.end(ChatError.timeout("too\nlate")));
-        String begin = closed == null ? "" : closed.replace('~', '\n');
+        String begin = closed == null ? "" : closed.replace('~', '\n').replace('^', '\r');
         assertTrue(out.startsWith(begin + "data: {\"error\":{\"message\":\"too\\nlate\",\"type\":\"timeout_error\""), out);
         assertTrue(out.endsWith("}}\n\n" + DONE), out);
     }
@@ -117,5 +120,9 @@ class EventStreamTest {
         events.accept(DONE.getBytes(StandardCharsets.UTF_8));
         assertTrue(events.isDone());
         assertEquals(0, events.end(ChatError.timeout("late")).length);
+        events = new EventStream();
+        events.accept("data: [DONE]\n".getBytes(StandardCharsets.UTF_8));
+        assertEquals("\n", text(events.end(ChatError.timeout("late"))));
+        assertTrue(events.isMarked());
     }
 }

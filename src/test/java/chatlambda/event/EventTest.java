@@ -80,7 +80,8 @@ class EventTest {
             /other/v1/chat/completions| live     | $default                      | -                    | /other/v1/chat/completions
             /live                     | live     | $default                      | -                    | /live
             /livev1/chat/completions  | live     | $default                      | -                    | /livev1/chat/completions
-            /chat/completions/        | live     | $default                      | -                    | /chat/completions/
+            /chat/completions/        | live     | $default                      | -                    | /chat/completions
+            /ai/v1/chat/completions/  | live     | POST /v1/chat/completions     | -                    | /v1/chat/completions
             """)
     void thePathIsFreedOfStageAndBasePathThatTheEventShows(String path, String stage, String route, String parameter, String expected)
             throws UnsupportedEvent {
