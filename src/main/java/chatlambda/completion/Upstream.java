@@ -214,9 +214,8 @@ public final class Upstream {
         try {
             answer = begun.get(limit.toNanos(), TimeUnit.NANOSECONDS);
         } catch (java.util.concurrent.TimeoutException | InterruptedException e) {
-            if (!begun.completeExceptionally(e)) {
-                begun.join().request.reset();
-            }
+            begun.completeExceptionally(e);
+            begun.thenAccept(tooLate -> tooLate.request.reset()); // it began in the very moment that was the last
             throw late(limit, advice);
         } catch (ExecutionException e) {
             throw unreachable(e.getCause());
