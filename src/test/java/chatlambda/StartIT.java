@@ -46,6 +46,7 @@ class StartIT {
             var function = Deployed.against(stub.url(), Map.of());
             try (var process = function.process) {
                 assertFalse(function.invoke(Events.file("direct")).functionError());
+                function.lambda.awaitPoll();
                 function.lambda.close();
                 assertEquals(1, process.exitCode());
                 assertEquals(1, process.output().lines().count(), process.output());

@@ -7,6 +7,7 @@ import java.io.Closeable;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.net.ConnectException;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
@@ -111,6 +112,9 @@ public final class RuntimeApi implements Closeable {
         try {
             post = exchange("POST", path, fields, body);
         } catch (Unanswered e) {
+            if (e.getCause() instanceof ConnectException) {
+                throw e; // it is gone
+            }
             // Refused before it was read, perhaps; whether the Runtime API is gone, the next poll will tell.
             LOG.errorf("the Runtime API did not take %s (%s): this outcome, of %d bytes, is lost", path, e.getMessage(), body.length);
             return;
