@@ -8,6 +8,7 @@ import io.smallrye.mutiny.Multi;
 import io.smallrye.mutiny.TimeoutException;
 import io.vertx.core.Future;
 import io.vertx.core.MultiMap;
+import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClient;
@@ -130,9 +131,11 @@ public final class Upstream {
      */
     public Future<Void> connect() {
         lastUsed = System.currentTimeMillis();
-        return request().map(unsent -> {
+        return request().compose(unsent -> {
+            var idle = Promise.<Void>promise();
             unsent.reset();
-            return null;
+            Vertx.currentContext().runOnContext(given -> idle.complete()); // before that, the pool may not have it back yet
+            return idle.future();
         });
     }
 
