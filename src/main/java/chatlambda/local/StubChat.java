@@ -2,6 +2,8 @@ package chatlambda.local;
 
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
+import com.sun.net.httpserver.HttpsConfigurator;
+import com.sun.net.httpserver.HttpsServer;
 import jakarta.json.Json;
 import jakarta.json.JsonException;
 import jakarta.json.JsonObject;
@@ -21,6 +23,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import javax.net.ssl.SSLContext;
 
 /**
  * A chat endpoint on loopback that answers in AI/ML API's form, always the same to the same request: it repeats the last message.
@@ -40,9 +43,14 @@ public final class StubChat implements Closeable {
 
     /** @param pace the pause between two chunks of a streamed answer */
     public static StubChat start(Duration pace) {
+        return start(pace, null);
+    }
+
+    /** @param identity what it proves itself {@code localhost} with, over TLS; null for plain HTTP */
+    public static StubChat start(Duration pace, SSLContext identity) {
         System.setProperty("sun.net.httpserver.nodelay", "true");
         try {
-            var server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+            var server = listen(identity);
             var threads = Executors.newCachedThreadPool(task -> {
                 var thread = new Thread(task, "stub-chat");
                 thread.setDaemon(true);
@@ -58,9 +66,19 @@ public final class StubChat implements Closeable {
         }
     }
 
+    private static HttpServer listen(SSLContext identity) throws IOException {
+        var address = new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
+        if (identity == null) {
+            return HttpServer.create(address, 0);
+        }
+        var server = HttpsServer.create(address, 0);
+        server.setHttpsConfigurator(new HttpsConfigurator(identity));
+        return server;
+    }
+
     /** What {@code chat.url} is set to. */
     public URI url() {
-        return URI.create("http://127.0.0.1:" + server.getAddress().getPort());
+        return URI.create((server instanceof HttpsServer ? "https://localhost:" : "http://127.0.0.1:") + server.getAddress().getPort());
     }
 
     @Override
