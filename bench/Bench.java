@@ -1,107 +1,264 @@
-import chatlambda.local.LocalLambda;
-import chatlambda.local.LocalLambda.InvokeMode;
-import chatlambda.local.Outcome;
-import chatlambda.local.StubChat;
 import jakarta.json.Json;
 import jakarta.json.JsonArrayBuilder;
+import jakarta.json.JsonObjectBuilder;
 
+import java.io.BufferedReader;
+import java.io.File;
 import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.time.LocalDate;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import java.util.stream.Collectors;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.zip.ZipFile;
 
 /**
- * Starts each contender again and again as a fresh process, in turns, against one Lambda service and one stub endpoint, which live in
- * this process, and measures the start, the first answer and warm ones.
+ * Starts each contender again and again as a fresh process, in turns, against one {@code Neighbour}, and measures its start, its first
+ * answer and warm ones; the same over TLS to an upstream 20 ms away; and what a longer request or answer costs more.
  *
- * <p>{@code java -cp ... Bench.java ROUNDS WARM name=command...}; writes {@code bench/results/DATE.json} and {@code .md}.
+ * <p>{@code java -cp ... Bench.java OUT ROUNDS WARM all|plain NAME=COMMAND...}: OUT is the JSON file to write, WARM the number of warm
+ * answers in each start, {@code plain} leaves out TLS and growth. Needs Linux's /proc, and {@code target/bench/keys.p12} and
+ * {@code ca.pem} as {@code bench/run} makes them.
  */
 public final class Bench {
 
-    /** What is measured in one start, in this order. */
-    private static final List<String> FIGURES = List.of("start_wall_ms", "start_cpu_ms", "first_wall_ms", "first_cpu_ms", "cold_wall_ms",
-            "warm_p50_ms", "warm_p99_ms", "resident_mb", "faults");
+    /** What is measured in one start without and one with TLS, in this order. A cold time is the start's and the first answer's. */
+    private static final List<String> PLAIN = List.of("start_wall_ms", "start_cpu_ms", "first_wall_ms", "first_cpu_ms", "cold_wall_ms",
+            "cold_cpu_ms", "warm_p50_ms", "warm_p99_ms", "resident_mb", "faults");
+    private static final List<String> TLS = List.of("tls_start_ms", "tls_first_ms", "tls_cold_ms");
 
-    private static final String EVENT = "{\"version\":\"2.0\",\"rawPath\":\"/v1/chat/completions\",\"headers\":{\"content-type\":"
-            + "\"application/json\"},\"requestContext\":{\"domainName\":\"x.lambda-url.eu-central-1.on.aws\",\"http\":{\"method\":\"POST\","
-            + "\"path\":\"/v1/chat/completions\"},\"stage\":\"$default\"},\"body\":\"{\\\"model\\\":\\\"m\\\",\\\"messages\\\":[{\\\"role\\\":"
-            + "\\\"user\\\",\\\"content\\\":\\\"Hello\\\"}]}\",\"isBase64Encoded\":false}";
+    private static final String PEER = "go";
+
+    /** Growth: bytes of the upstream's request or answer, as large as Lambda's 6 MB take them once they are escaped in an event. */
+    private static final int[] SIZES = { 1 << 10, 256 << 10, 1 << 20, 2 << 20, 5 << 20 };
+    private static final int GROWTH_ROUNDS = 3;
+    private static final int GROWTH_ANSWERS = 9;
+
+    private final Path folder = Path.of("target", "bench").toAbsolutePath();
+    private final Map<String, List<String>> contenders = new LinkedHashMap<>();
+    private final PrintStream toNeighbour;
+    private final BufferedReader fromNeighbour;
+    private final String[] upstreams; // at hand, away over TLS, of any size
 
     public static void main(String[] args) throws Exception {
-        int rounds = Integer.parseInt(args[0]);
-        int warm = Integer.parseInt(args[1]);
-        var contenders = new LinkedHashMap<String, List<String>>();
-        for (String contender : Arrays.copyOfRange(args, 2, args.length)) {
+        new Bench(Arrays.copyOfRange(args, 4, args.length)).run(Path.of(args[0]), Integer.parseInt(args[1]), Integer.parseInt(args[2]),
+                args[3].equals("all"));
+    }
+
+    private Bench(String[] commands) throws IOException {
+        for (String contender : commands) {
             String[] parts = contender.split("=", 2);
             contenders.put(parts[0], List.of(parts[1].split(" ")));
         }
+        // One collector thread and a young generation for many large answers: its pauses are few, and never beside a contender.
+        var neighbour = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-XX:+UseSerialGC",
+                "-Xms768m", "-Xmn512m", "-cp", System.getProperty("java.class.path"), "bench/Neighbour.java", folder + "/keys.p12")
+                .redirectError(ProcessBuilder.Redirect.INHERIT).start();
+        toNeighbour = new PrintStream(neighbour.getOutputStream(), true, StandardCharsets.UTF_8);
+        fromNeighbour = new BufferedReader(new InputStreamReader(neighbour.getInputStream(), StandardCharsets.UTF_8));
+        upstreams = fromNeighbour.readLine().split(" ");
+    }
+
+    private String ask(String command) throws IOException {
+        toNeighbour.println(command);
+        String answer = fromNeighbour.readLine();
+        if (answer == null) {
+            throw new IOException("the neighbour has died at: " + command);
+        }
+        return answer;
+    }
+
+    /** @return in milliseconds, how long each answer took */
+    private double[] answers(int count, int bytes) throws IOException {
+        return Arrays.stream(ask("answer " + count + " " + bytes).split(" ")).mapToDouble(nanos -> Long.parseLong(nanos) / 1e6).toArray();
+    }
+
+    private void run(Path out, int rounds, int warm, boolean all) throws Exception {
         var results = new LinkedHashMap<String, List<double[]>>();
-        for (int round = -1; round < rounds; round++) { // one round to warm this process and the page cache up
-            for (var contender : contenders.entrySet()) {
-                double[] figures = start(contender.getValue(), warm);
+        contenders.keySet().forEach(name -> results.put(name, new ArrayList<>()));
+        var order = new ArrayList<>(contenders.keySet());
+        for (int round = -1; round < rounds; round++) { // one round to warm the neighbour and the page cache up
+            for (String name : order) {
+                double[] figures = plain(name, warm);
+                if (all) {
+                    double[] tls = tls(name);
+                    figures = Arrays.copyOf(figures, PLAIN.size() + TLS.size());
+                    System.arraycopy(tls, 0, figures, PLAIN.size(), TLS.size());
+                }
                 if (round >= 0) {
-                    results.computeIfAbsent(contender.getKey(), name -> new ArrayList<>()).add(figures);
+                    results.get(name).add(figures);
                 }
             }
-            System.err.print(round < 0 ? "warm" : ".");
+            Collections.reverse(order); // what drifts within a round evens out between two
+            System.err.print(round < 0 ? "bench: warm" : ".");
+        }
+        var json = Json.createObjectBuilder().add("date", LocalDate.now().toString()).add("machine", machine()).add("rounds", rounds)
+                .add("warm_answers", warm);
+        sizes(json);
+        json.add("contenders", figures(results));
+        if (all) {
+            json.add("growth", growth());
         }
         System.err.println();
-        write(results, rounds, warm);
+        Files.createDirectories(out.toAbsolutePath().getParent());
+        Files.writeString(out, json.build() + "\n");
     }
 
-    private static double[] start(List<String> command, int warm) throws Exception {
-        try (var stub = StubChat.start(Duration.ZERO);
-                var lambda = LocalLambda.start(0, InvokeMode.BUFFERED, Duration.ofSeconds(60))) {
-            var builder = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD);
+    private double[] plain(String name, int warm) throws Exception {
+        try (var start = new Start(name, upstreams[0])) {
+            double startCpu = cpu(start.pid());
+            long faults = faults(start.pid());
+            double first = answers(1, 0)[0];
+            double firstCpu = cpu(start.pid()) - startCpu;
+            double[] times = answers(warm, 0);
+            Arrays.sort(times);
+            return new double[] { start.wall, startCpu, first, firstCpu, start.wall + first, startCpu + firstCpu, times[warm / 2],
+                    times[warm * 99 / 100], memory(start.pid(), "VmRSS"), faults };
+        }
+    }
+
+    private double[] tls(String name) throws Exception {
+        try (var start = new Start(name, upstreams[1])) {
+            double first = answers(1, 0)[0];
+            return new double[] { start.wall, first, start.wall + first };
+        }
+    }
+
+    /** One contender's process, from its start to its end; constructed when it has polled. */
+    private final class Start implements AutoCloseable {
+
+        private final Process process;
+        private final AtomicBoolean wanted = new AtomicBoolean(true);
+
+        /** Milliseconds from the start to the first poll. */
+        final double wall;
+
+        Start(String name, String upstream) throws IOException {
+            File log = folder.resolve(name + ".log").toFile();
+            var builder = new ProcessBuilder(contenders.get(name)).redirectErrorStream(true).redirectOutput(log);
             builder.environment().clear();
-            builder.environment().putAll(Map.of("AWS_LAMBDA_RUNTIME_API", lambda.runtimeApi(), "CHAT_API_KEY", "k", "CHAT_URL",
-                    stub.url().toString(), "PATH", System.getenv("PATH"), "DISABLE_SIGNAL_HANDLERS", "true"));
-            long spawned = System.nanoTime();
-            Process process = builder.start();
-            try {
-                lambda.awaitPoll();
-                long polled = System.nanoTime();
-                double startCpu = cpu(process.pid());
-                long faults = faults(process.pid());
-                long asked = System.nanoTime();
-                answer(lambda);
-                long answered = System.nanoTime();
-                lambda.awaitPoll();
-                double firstCpu = cpu(process.pid()) - startCpu;
-                double[] times = new double[warm];
-                for (int i = 0; i < warm; i++) {
-                    long start = System.nanoTime();
-                    answer(lambda);
-                    times[i] = (System.nanoTime() - start) / 1e6;
-                }
-                Arrays.sort(times);
-                double start = (polled - spawned) / 1e6;
-                double first = (answered - asked) / 1e6;
-                return new double[] { start, startCpu, first, firstCpu, start + first, times[warm / 2], times[warm * 99 / 100],
-                        resident(process.pid()), faults };
-            } finally {
-                process.destroyForcibly().waitFor();
+            builder.environment().putAll(Map.of("AWS_LAMBDA_RUNTIME_API", ask("open"), "CHAT_API_KEY", "k", "CHAT_URL", upstream, "PATH",
+                    System.getenv("PATH"), "DISABLE_SIGNAL_HANDLERS", "true"));
+            if (upstream.startsWith("https:")) { // whom to trust; no folder, so that Go is spared the machine's 140 certificates
+                String pem = folder + "/ca.pem";
+                builder.environment().putAll(Map.of("QUARKUS_TLS_TRUST_STORE_PEM_CERTS", pem, "SSL_CERT_FILE", pem, "SSL_CERT_DIR",
+                        "/nonexistent", "REQUESTS_CA_BUNDLE", pem, "NODE_EXTRA_CA_CERTS", pem, "QUARKUS_TLS_OWN_TRUST_STORE_PEM_CERTS",
+                        pem, "QUARKUS_REST_CLIENT_CHAT_TLS_CONFIGURATION_NAME", "own"));
             }
+            long spawned = System.nanoTime();
+            process = builder.start();
+            process.onExit().thenRun(() -> {
+                if (wanted.get()) {
+                    System.err.println("bench: " + name + " ended by itself, see " + log);
+                    Runtime.getRuntime().halt(1);
+                }
+            });
+            wall = (Long.parseLong(ask("poll")) - spawned) / 1e6;
+        }
+
+        long pid() {
+            return process.pid();
+        }
+
+        @Override
+        public void close() throws Exception {
+            wanted.set(false);
+            process.destroyForcibly().waitFor();
+            ask("close");
         }
     }
 
-    private static void answer(LocalLambda lambda) {
-        Outcome outcome = lambda.invoke(EVENT.getBytes(StandardCharsets.UTF_8));
-        if (outcome.functionError() || !outcome.text().contains("You said: Hello")) {
-            throw new IllegalStateException("wrong answer: " + outcome.text());
+    private JsonObjectBuilder figures(Map<String, List<double[]>> results) {
+        var json = Json.createObjectBuilder();
+        var names = new ArrayList<>(PLAIN);
+        names.addAll(TLS);
+        results.forEach((name, starts) -> {
+            var figures = Json.createObjectBuilder();
+            for (int i = 0; i < starts.get(0).length; i++) {
+                int figure = i;
+                double[] values = starts.stream().mapToDouble(start -> start[figure]).toArray();
+                var statistics = statistics(values);
+                if (results.containsKey(PEER) && !name.equals(PEER)) { // pair by pair: what slows one round down slows both
+                    double[] ratios = new double[values.length];
+                    Arrays.setAll(ratios, round -> values[round] / results.get(PEER).get(round)[figure]);
+                    statistics.add("to_" + PEER, statistics(ratios));
+                }
+                figures.add(names.get(i), statistics.add("all", array(values)));
+            }
+            json.add(name, figures);
+        });
+        return json;
+    }
+
+    private static JsonObjectBuilder statistics(double[] values) {
+        double[] sorted = values.clone();
+        Arrays.sort(sorted);
+        return Json.createObjectBuilder().add("min", rounded(sorted[0])).add("median", rounded(sorted[sorted.length / 2]))
+                .add("p90", rounded(sorted[(int) (sorted.length * 0.9)]));
+    }
+
+    /** What one answer costs warm, by the size of its request and by that of the upstream's answer; every size in fresh processes. */
+    private JsonObjectBuilder growth() throws Exception {
+        var costs = new LinkedHashMap<String, double[][][]>(); // by round, by request or answer and size, by cost
+        contenders.keySet().forEach(name -> costs.put(name, new double[GROWTH_ROUNDS][2 * SIZES.length][]));
+        for (int round = 0; round < GROWTH_ROUNDS; round++) {
+            for (int i = 0; i < 2 * SIZES.length; i++) {
+                int size = SIZES[i % SIZES.length];
+                boolean request = i < SIZES.length;
+                for (var cost : costs.entrySet()) {
+                    cost.getValue()[round][i] = grown(cost.getKey(), request ? size : 0, request ? 0 : size);
+                }
+            }
+            System.err.print("+");
+        }
+        var json = Json.createObjectBuilder().add("bytes", array(Arrays.stream(SIZES).asDoubleStream().toArray()));
+        costs.forEach((name, rounds) -> json.add(name, Json.createObjectBuilder()
+                .add("request", growth(rounds, 0)).add("answer", growth(rounds, SIZES.length))));
+        return json;
+    }
+
+    private double[] grown(String name, int request, int answer) throws Exception {
+        try (var start = new Start(name, upstreams[2] + "/" + answer)) {
+            answers(3, request);
+            double cpu = cpu(start.pid());
+            double[] times = answers(GROWTH_ANSWERS, request);
+            Arrays.sort(times);
+            return new double[] { times[GROWTH_ANSWERS / 2], (cpu(start.pid()) - cpu) / GROWTH_ANSWERS, memory(start.pid(), "VmHWM") };
         }
     }
 
-    /** Milliseconds of all threads, by the scheduler's own count. */
+    private static JsonObjectBuilder growth(double[][][] rounds, int from) {
+        return Json.createObjectBuilder().add("wall_ms", line(rounds, from, 0)).add("cpu_ms", line(rounds, from, 1))
+                .add("peak_mb", line(rounds, from, 2));
+    }
+
+    /** The medians by size, and the straight line nearest to them (least squares): 1 of r2 is a line, 0 has nothing of one. */
+    private static JsonObjectBuilder line(double[][][] rounds, int from, int cost) {
+        double[] x = Arrays.stream(SIZES).mapToDouble(bytes -> bytes / 1048576.0).toArray();
+        double[] y = new double[x.length];
+        Arrays.setAll(y, size -> Arrays.stream(rounds).mapToDouble(round -> round[from + size][cost]).sorted().toArray()[rounds.length / 2]);
+        double xMean = Arrays.stream(x).average().orElseThrow();
+        double yMean = Arrays.stream(y).average().orElseThrow();
+        double xx = 0;
+        double xy = 0;
+        double yy = 0;
+        for (int i = 0; i < x.length; i++) {
+            xx += (x[i] - xMean) * (x[i] - xMean);
+            xy += (x[i] - xMean) * (y[i] - yMean);
+            yy += (y[i] - yMean) * (y[i] - yMean);
+        }
+        return Json.createObjectBuilder().add("per_mb", rounded(xy / xx)).add("r2", rounded(xy * xy / xx / yy)).add("medians", array(y));
+    }
+
+    /** Milliseconds of all threads that live, by the scheduler's own count. */
     private static double cpu(long pid) throws IOException {
         double nanos = 0;
         try (var tasks = Files.list(Path.of("/proc/" + pid + "/task"))) {
@@ -112,9 +269,10 @@ public final class Bench {
         return nanos / 1e6;
     }
 
-    private static double resident(long pid) throws IOException {
-        return Files.readAllLines(Path.of("/proc/" + pid + "/status")).stream().filter(line -> line.startsWith("VmRSS"))
-                .mapToDouble(line -> Double.parseDouble(line.replaceAll("[^0-9]", "")) / 1024).sum();
+    /** In units of 1,048,576 bytes, as Lambda's. */
+    private static double memory(long pid, String name) throws IOException {
+        return Files.readAllLines(Path.of("/proc/" + pid + "/status")).stream().filter(line -> line.startsWith(name + ":"))
+                .mapToDouble(line -> Double.parseDouble(line.replaceAll("[^0-9]", "")) / 1024).findFirst().orElseThrow();
     }
 
     private static long faults(long pid) throws IOException {
@@ -122,37 +280,33 @@ public final class Bench {
         return Long.parseLong(stat.substring(stat.lastIndexOf(')') + 2).split(" ")[7]);
     }
 
-    private static double percentile(List<double[]> starts, int figure, double share) {
-        double[] values = starts.stream().mapToDouble(start -> start[figure]).sorted().toArray();
-        return values[(int) Math.min(values.length - 1, values.length * share)];
+    /** Of the first contender's file, and of the zip if the binary was what was zipped last. */
+    private void sizes(JsonObjectBuilder json) throws IOException {
+        json.add("binary_bytes", Files.size(Path.of(contenders.values().iterator().next().get(0))));
+        Path zip = Path.of("target", "function.zip");
+        if (Files.exists(zip)) {
+            try (var file = new ZipFile(zip.toFile())) {
+                if (file.getEntry("bootstrap") != null) {
+                    json.add("zip_bytes", Files.size(zip));
+                }
+            }
+        }
     }
 
-    private static void write(Map<String, List<double[]>> results, int rounds, int warm) throws IOException {
-        String machine = Runtime.getRuntime().availableProcessors() + " cores, " + System.getProperty("os.name") + " "
+    private static String machine() {
+        return Runtime.getRuntime().availableProcessors() + " cores, " + System.getProperty("os.name") + " "
                 + System.getProperty("os.version") + ", " + System.getProperty("os.arch");
-        var json = Json.createObjectBuilder().add("date", LocalDate.now().toString()).add("machine", machine).add("rounds", rounds)
-                .add("warm_answers", warm);
-        var table = new StringBuilder("Medians of " + rounds + " starts in turns, " + warm + " warm answers each; " + LocalDate.now() + ", "
-                + machine + ".\n\n| contender | " + String.join(" | ", FIGURES) + " |\n|---|" + "---:|".repeat(FIGURES.size()) + "\n");
-        for (var result : results.entrySet()) {
-            var figures = Json.createObjectBuilder();
-            for (int i = 0; i < FIGURES.size(); i++) {
-                JsonArrayBuilder all = Json.createArrayBuilder();
-                for (double[] start : result.getValue()) {
-                    all.add(Math.round(start[i] * 1000) / 1000.0);
-                }
-                figures.add(FIGURES.get(i), Json.createObjectBuilder().add("min", percentile(result.getValue(), i, 0))
-                        .add("median", percentile(result.getValue(), i, 0.5)).add("p90", percentile(result.getValue(), i, 0.9))
-                        .add("all", all));
-            }
-            json.add(result.getKey(), figures);
-            table.append("| ").append(result.getKey()).append(" | ").append(java.util.stream.IntStream.range(0, FIGURES.size())
-                    .mapToObj(i -> String.format(Locale.ROOT, "%.2f", percentile(result.getValue(), i, 0.5)))
-                    .collect(Collectors.joining(" | "))).append(" |\n");
+    }
+
+    private static JsonArrayBuilder array(double[] values) {
+        JsonArrayBuilder all = Json.createArrayBuilder();
+        for (double value : values) {
+            all.add(rounded(value));
         }
-        Path folder = Files.createDirectories(Path.of("bench", "results"));
-        Files.writeString(folder.resolve(LocalDate.now() + ".json"), json.build().toString() + "\n");
-        Files.writeString(folder.resolve(LocalDate.now() + ".md"), table);
-        System.out.println(table);
+        return all;
+    }
+
+    private static double rounded(double value) {
+        return Math.round(value * 1000) / 1000.0;
     }
 }

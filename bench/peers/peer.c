@@ -26,15 +26,18 @@ int main(void) {
   struct text event = {0}, completion = {0}, ignored = {0};
   snprintf(upstream, sizeof upstream, "%s/v1/chat/completions", getenv("CHAT_URL"));
   snprintf(key, sizeof key, "Authorization: Bearer %s", getenv("CHAT_API_KEY"));
-  struct curl_slist *headers = curl_slist_append(curl_slist_append(NULL, key), "Content-Type: application/json");
+  struct curl_slist *at_once = curl_slist_append(NULL, "Expect:"); /* else it waits a second before it posts more than 1 MB */
+  struct curl_slist *headers = curl_slist_append(curl_slist_append(curl_slist_append(NULL, "Expect:"), key), "Content-Type: application/json");
   CURL *api = curl_easy_init(), *chat = curl_easy_init();
   curl_easy_setopt(chat, CURLOPT_URL, upstream);
+  if (getenv("SSL_CERT_FILE")) curl_easy_setopt(chat, CURLOPT_CAINFO, getenv("SSL_CERT_FILE"));
   curl_easy_setopt(chat, CURLOPT_HTTPHEADER, headers);
   curl_easy_setopt(chat, CURLOPT_WRITEFUNCTION, append);
   curl_easy_setopt(chat, CURLOPT_WRITEDATA, &completion);
   curl_easy_setopt(api, CURLOPT_WRITEFUNCTION, append);
   curl_easy_setopt(api, CURLOPT_HEADERFUNCTION, request_id);
   curl_easy_setopt(api, CURLOPT_HEADERDATA, id);
+  curl_easy_setopt(api, CURLOPT_HTTPHEADER, at_once);
   for (;;) {
     event.length = completion.length = ignored.length = 0;
     snprintf(url, sizeof url, "http://%s/2018-06-01/runtime/invocation/next", getenv("AWS_LAMBDA_RUNTIME_API"));

@@ -6,7 +6,7 @@ import sys
 from urllib.parse import urlsplit
 
 upstream = urlsplit(os.environ["CHAT_URL"])
-path = "/v1/chat/completions"
+path = upstream.path + "/v1/chat/completions"
 headers = {"Authorization": "Bearer " + os.environ["CHAT_API_KEY"], "Content-Type": "application/json"}
 
 if sys.argv[1:] == ["requests"]:
@@ -15,10 +15,11 @@ if sys.argv[1:] == ["requests"]:
     session = requests.Session()
 
     def create(body):
-        answer = session.post(upstream.geturl() + path, headers=headers, data=body.encode())
+        answer = session.post(f"{upstream.scheme}://{upstream.netloc}{path}", headers=headers, data=body.encode())
         return answer.status_code, answer.text
 else:
-    connection = http.client.HTTPConnection(upstream.netloc)
+    kind = http.client.HTTPSConnection if upstream.scheme == "https" else http.client.HTTPConnection
+    connection = kind(upstream.netloc)
 
     def create(body):
         connection.request("POST", path, body.encode(), headers)
