@@ -258,7 +258,10 @@ public final class Bench {
         return Json.createObjectBuilder().add("per_mb", rounded(xy / xx)).add("r2", rounded(xy * xy / xx / yy)).add("medians", array(y));
     }
 
-    /** Milliseconds of all threads that live, by the scheduler's own count. */
+    /**
+     * Milliseconds of all threads that live, by the scheduler's own count. What an ended thread has used is missing: half a millisecond
+     * of this binary's start, for its rehearsal, and nothing of Go's.
+     */
     private static double cpu(long pid) throws IOException {
         double nanos = 0;
         try (var tasks = Files.list(Path.of("/proc/" + pid + "/task"))) {
