@@ -8,7 +8,6 @@ import io.smallrye.mutiny.Multi;
 import io.smallrye.mutiny.TimeoutException;
 import io.vertx.core.Future;
 import io.vertx.core.MultiMap;
-import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClient;
@@ -113,6 +112,7 @@ public final class Upstream {
         this.connections = real.connections;
         this.completions = real.completions;
         this.client = real.client;
+        this.lastUsed = System.currentTimeMillis(); // none of the connections, which are the real one's, is stale
     }
 
     /** The same client, key included, asked for another address: one on loopback, in this process. */
@@ -131,11 +131,9 @@ public final class Upstream {
      */
     public Future<Void> connect() {
         lastUsed = System.currentTimeMillis();
-        return request().compose(unsent -> {
-            var idle = Promise.<Void>promise();
+        return request().map(unsent -> {
             unsent.reset();
-            Vertx.currentContext().runOnContext(given -> idle.complete()); // before that, the pool may not have it back yet
-            return idle.future();
+            return null;
         });
     }
 
