@@ -16,6 +16,8 @@ import java.util.Map;
 import java.util.zip.ZipFile;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class StartIT {
 
@@ -28,6 +30,21 @@ class StartIT {
             assertTrue(error.contains("CHAT_TIMEOUT) is \"soon\", not a time"), error);
             assertEquals(1, process.exitCode());
             assertEquals(1, process.output().lines().count(), process.output());
+        }
+    }
+
+    /** The binary keeps Quarkus' settings as they were when it was built; what the environment says of them counts all the same. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            QUARKUS_LOG_CONSOLE_FORMAT | said: %m%n | said: chat.url
+            _PROD_QUARKUS_LOG_CONSOLE_FORMAT | said: %m%n | said: chat.url
+            QUARKUS_LOG_LEVEL | LOUD | Unknown level "LOUD"
+            _PROD_CHAT_URL | ftp://profile | is "ftp://profile", not an http or https address
+            """)
+    void whatTheEnvironmentSaysOfQuarkusCounts(String name, String value, String said) throws InterruptedException {
+        try (var process = FunctionProcess.start(Map.of("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1", "CHAT_URL", "nowhere", name, value))) {
+            assertEquals(1, process.exitCode());
+            assertTrue(process.output().contains(said), process.output());
         }
     }
 
