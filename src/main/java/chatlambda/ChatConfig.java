@@ -8,6 +8,7 @@ import java.net.URI;
 import java.net.URISyntaxException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -59,6 +60,13 @@ public interface ChatConfig {
     @WithDefault("2s")
     Optional<String> primeTimeout();
 
+    /** How often a model is asked again where nothing can have been generated, or the upstream has no room; 0 is never. */
+    @WithDefault("1")
+    Optional<String> retries();
+
+    /** Models to ask, in this order, when the one asked for is not to be had; separated by commas. */
+    Optional<String> fallbackModels();
+
     /** How answers go out: {@code chat.response-mode}. */
     enum ResponseMode {
         /** Whole, at most 6 MB: HTTP API, ALB, Function URL with BUFFERED, {@code Invoke}. */
@@ -69,10 +77,11 @@ public interface ChatConfig {
 
     /** What the function works with: every value is there and sound. */
     record Settings(URI upstream, String apiKey, String model, Duration connectTimeout, Duration timeout, Duration reserve,
-            ResponseMode responseMode, Duration streamIdleTimeout, Duration keepAlive, Duration primeTimeout) {
+            ResponseMode responseMode, Duration streamIdleTimeout, Duration keepAlive, Duration primeTimeout, int retries, List<String> fallbackModels) {
 
         private static final Set<String> VARIABLES = Set.of("CHAT_URL", "CHAT_API_KEY", "CHAT_MODEL", "CHAT_CONNECT_TIMEOUT",
-                "CHAT_TIMEOUT", "CHAT_RESERVE", "CHAT_RESPONSE_MODE", "CHAT_STREAM_IDLE_TIMEOUT", "CHAT_KEEP_ALIVE", "CHAT_PRIME_TIMEOUT");
+                "CHAT_TIMEOUT", "CHAT_RESERVE", "CHAT_RESPONSE_MODE", "CHAT_STREAM_IDLE_TIMEOUT", "CHAT_KEEP_ALIVE", "CHAT_PRIME_TIMEOUT",
+                "CHAT_RETRIES", "CHAT_FALLBACK_MODELS");
 
         /**
          * @param variables the environment: one that begins with {@code CHAT_} and is not known is a typo, and the key is taken from
@@ -91,7 +100,9 @@ public interface ChatConfig {
                     responseMode(config.responseMode(), problems),
                     duration("stream-idle-timeout", config.streamIdleTimeout(), false, problems),
                     duration("keep-alive", config.keepAlive(), true, problems),
-                    duration("prime-timeout", config.primeTimeout(), true, problems));
+                    duration("prime-timeout", config.primeTimeout(), true, problems),
+                    retries(config.retries(), problems),
+                    fallbackModels(config.fallbackModels(), problems));
             variables.keySet().stream().filter(name -> name.startsWith("CHAT_") && !VARIABLES.contains(name)).sorted()
                     .forEach(name -> problems.add(name + " is not a setting: remove it, or correct it to one of "
                             + String.join(", ", VARIABLES.stream().sorted().toList())));
@@ -147,6 +158,28 @@ public interface ChatConfig {
                 problems.add(problem("model", "is empty", "set it to a model's id, such as google/gemini-2.5-pro"));
             }
             return given.orElse(null);
+        }
+
+        private static int retries(Optional<String> given, List<String> problems) {
+            String text = given.orElse("").strip();
+            if (text.equals("10") || text.length() == 1 && text.charAt(0) >= '0' && text.charAt(0) <= '9') {
+                return Integer.parseInt(text);
+            }
+            problems.add(problem("retries", text.isEmpty() ? "is empty" : "is \"" + given.get() + "\", not a number from 0 to 10",
+                    "set it to 1, or to 0 for none"));
+            return 0;
+        }
+
+        private static List<String> fallbackModels(Optional<String> given, List<String> problems) {
+            if (given.isEmpty() || given.get().isBlank()) {
+                return List.of();
+            }
+            List<String> models = Arrays.stream(given.get().split(",", -1)).map(String::strip).toList();
+            if (models.stream().anyMatch(model -> model.isEmpty() || model.chars().anyMatch(c -> c <= ' ' || c > '~'))) {
+                problems.add(problem("fallback-models", "is \"" + given.get() + "\", which names no model, or one that is not plain ASCII,"
+                        + " between two commas", "set it to models' ids such as google/gemini-2.5-pro,openai/gpt-4o"));
+            }
+            return models;
         }
 
         private static ResponseMode responseMode(Optional<String> given, List<String> problems) {

@@ -2,6 +2,7 @@ package chatlambda;
 
 import chatlambda.ChatConfig.Settings;
 import chatlambda.completion.Answer;
+import chatlambda.completion.Attempts;
 import chatlambda.completion.ChatError;
 import chatlambda.completion.ChatRequest;
 import chatlambda.completion.Completion;
@@ -55,7 +56,7 @@ public final class ChatFunction implements InvocationLoop.Function {
     /** To another Lambda: the completion itself, or a function error that says in JSON what an HTTP caller would have got. */
     private Response completion(Direct event, Invocation invocation) throws FunctionError {
         try {
-            Answer answer = ask(event, invocation);
+            Answer answer = ask(event, invocation, new TreeMap<>());
             String contentType = answer.headers().get("content-type");
             if (answer instanceof CompletionStream stream) {
                 return new Response.Streamed(contentType, out -> relay(stream, invocation, out), stream);
@@ -77,7 +78,7 @@ public final class ChatFunction implements InvocationLoop.Function {
             }
             requireChatRoute(event);
             long asked = System.nanoTime();
-            Answer answer = ask(event, invocation);
+            Answer answer = ask(event, invocation, headers);
             headers.putAll(answer.headers());
             headers.put("server-timing", "upstream;dur=" + milliseconds(asked) + ", total;dur=" + milliseconds(invocation.arrived()));
             if (answer instanceof CompletionStream stream) {
@@ -110,21 +111,37 @@ public final class ChatFunction implements InvocationLoop.Function {
         }, null);
     }
 
-    private Answer ask(Event event, Invocation invocation) throws ChatError {
+    /** @param headers to which is added what was done for the answer, or for the error */
+    private Answer ask(Event event, Invocation invocation, Map<String, String> headers) throws ChatError {
         ChatRequest request;
         try {
             request = ChatRequest.of(event.body(), settings.model());
         } catch (IllegalArgumentException e) {
             throw ChatError.invalid(400, null, "the request body cannot be decoded: " + e.getMessage());
         }
-        Duration left = Duration.between(Instant.now(), end(invocation));
-        if (left.isNegative() || left.isZero()) {
-            throw ChatError.timeout("no time left to ask the upstream: raise the function's timeout (Timeout in template.yaml)");
+        var attempts = new Attempts(invocation.requestId(), settings.retries(), settings.fallbackModels(), () -> left(invocation));
+        try {
+            if (left(invocation).compareTo(Duration.ZERO) <= 0) {
+                throw ChatError.timeout("no time left to ask the upstream: raise the function's timeout (Timeout in template.yaml)");
+            }
+            return attempts.make(request, asked -> ask(asked, left(invocation)));
+        } finally {
+            headers.put("x-chat-attempts", Integer.toString(attempts.count()));
+            if (attempts.model() != null && attempts.model().chars().allMatch(c -> c > ' ' && c <= '~')) {
+                headers.put("x-chat-model", attempts.model()); // a caller's may be no header
+            }
         }
+    }
+
+    private Answer ask(ChatRequest request, Duration left) throws ChatError {
         boolean bySetting = settings.timeout().compareTo(left) < 0;
         Duration limit = bySetting ? settings.timeout() : left;
         String advice = bySetting ? RAISE_SETTING : RAISE_TIMEOUT;
         return streams && request.stream() ? upstream.stream(request, limit, advice) : upstream.create(request, limit, advice);
+    }
+
+    private Duration left(Invocation invocation) {
+        return Duration.between(Instant.now(), end(invocation));
     }
 
     /** Chunk by chunk, as they come; what breaks the stream off is told in it, to the client, and behind it, to the operator. */

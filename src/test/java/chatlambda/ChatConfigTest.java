@@ -11,6 +11,7 @@ import io.smallrye.config.SmallRyeConfigBuilder;
 import java.net.URI;
 import java.time.Duration;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -33,7 +34,7 @@ class ChatConfigTest {
     @Test
     void aKeyIsAllThatIsNeeded() throws ChatConfig.Invalid {
         assertEquals(new Settings(URI.create("https://api.aimlapi.com/v1"), "k", "google/gemini-2.5-pro-preview-05-06",
-                Duration.ofSeconds(3), Duration.ofMinutes(15), Duration.ofMillis(500), ChatConfig.ResponseMode.BUFFERED, Duration.ofSeconds(60), Duration.ofSeconds(30), Duration.ofSeconds(2)), settings(Map.of()));
+                Duration.ofSeconds(3), Duration.ofMinutes(15), Duration.ofMillis(500), ChatConfig.ResponseMode.BUFFERED, Duration.ofSeconds(60), Duration.ofSeconds(30), Duration.ofSeconds(2), 1, List.of()), settings(Map.of()));
     }
 
     @ParameterizedTest
@@ -46,6 +47,12 @@ class ChatConfigTest {
     @Test
     void aKeyWithALineEndIsTheKey() throws ChatConfig.Invalid {
         assertEquals("k", settings(Map.of("CHAT_API_KEY", "k\n")).apiKey());
+    }
+
+    @Test
+    void modelsAreSeparatedByCommas() throws ChatConfig.Invalid {
+        assertEquals(List.of("a", "b/c"), settings(Map.of("CHAT_FALLBACK_MODELS", " a, b/c ")).fallbackModels());
+        assertEquals(List.of(), settings(Map.of("CHAT_FALLBACK_MODELS", " ")).fallbackModels());
     }
 
     @ParameterizedTest
@@ -63,6 +70,10 @@ class ChatConfigTest {
             CHAT_STREAM_IDLE_TIMEOUT | -1 | is "-1", not more than 0
             CHAT_URL | http://localhost:99999 | is "http://localhost:99999", not an http or https address
             CHAT_CONNECT_TIMEOUT | 30d | is "30d", not between 1ms and 1d
+            CHAT_RETRIES | 11 | is "11", not a number from 0 to 10: set it to 1, or to 0 for none
+            CHAT_RETRIES | -1 | is "-1", not a number from 0 to 10
+            CHAT_FALLBACK_MODELS | a,,b | is "a,,b", which names no model, or one that is not plain ASCII, between two commas
+            CHAT_FALLBACK_MODELS | a b | is "a b", which names no model
             CHAT_TIMOUT | 1s | CHAT_TIMOUT is not a setting: remove it, or correct it to one of CHAT_API_KEY,
             """)
     void aWrongSettingIsNamedWithItsVariableItsValueAndTheRemedy(String variable, String value, String message) {

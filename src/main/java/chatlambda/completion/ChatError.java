@@ -20,6 +20,25 @@ public final class ChatError extends Exception {
         InvalidRequest, UpstreamError, UpstreamTimeout, UpstreamUnreachable, ResponseTooLarge
     }
 
+    /** What may be done about it without paying twice. */
+    enum Recourse {
+        /** Nothing: something may have been generated, or the same would come again. */
+        NONE,
+        /** The request never arrived: its connection had been closed before. */
+        AT_ONCE,
+        /** There was no connection. */
+        CONNECT,
+        /** The upstream has no room now. */
+        LATER,
+        /** This model is not to be had. */
+        ANOTHER_MODEL;
+
+        /** One that cannot be reached for one model cannot be for another. */
+        boolean anotherModel() {
+            return this == LATER || this == ANOTHER_MODEL;
+        }
+    }
+
     private final Kind kind;
     private final int status;
     private final String type;
@@ -27,6 +46,8 @@ public final class ChatError extends Exception {
     private final String code;
     private final transient Map<String, String> headers = new TreeMap<>();
     private String more = "";
+    private Recourse recourse = Recourse.NONE;
+    private String outline;
 
     ChatError(Kind kind, int status, String type, String param, String code, String message) {
         super(message, null, false, false);
@@ -47,7 +68,7 @@ public final class ChatError extends Exception {
     }
 
     public static ChatError timeout(String message) {
-        return new ChatError(Kind.UpstreamTimeout, 504, "timeout_error", null, "upstream_timeout", message);
+        return new ChatError(Kind.UpstreamTimeout, 504, "timeout_error", null, "upstream_timeout", message).hopeless();
     }
 
     public static ChatError tooLarge(long size, long limit) {
@@ -71,6 +92,30 @@ public final class ChatError extends Exception {
     ChatError withMembers(String members) {
         more = members;
         return this;
+    }
+
+    /** Tells the SDKs, which ask again after any 5xx, that it cannot help, or would cost as much again. */
+    ChatError hopeless() {
+        return with("x-should-retry", "false");
+    }
+
+    ChatError with(Recourse found) {
+        recourse = found;
+        return this;
+    }
+
+    Recourse recourse() {
+        return recourse;
+    }
+
+    /** For the log: what happened, in words of ours; the message of an upstream may quote a prompt. */
+    ChatError withOutline(String text) {
+        outline = text;
+        return this;
+    }
+
+    String outline() {
+        return outline == null ? getMessage() : outline;
     }
 
     public Kind kind() {

@@ -42,6 +42,29 @@ public record ChatRequest(byte[] body, String model, boolean stream) {
         }
     }
 
+    /** The same for another model: only that value is replaced, and nothing is added but what it takes to write the new one. */
+    ChatRequest withModel(String other) {
+        try (JsonParser parser = Json.parser(body)) {
+            var out = new JsonOut(body.length + other.length());
+            int copied = 0;
+            parser.nextToken();
+            while (parser.nextToken() == JsonToken.FIELD_NAME) {
+                boolean isModel = parser.currentName().equals("model"); // there may be more than one, and who knows which one counts
+                parser.nextToken();
+                int from = Json.offset(parser);
+                parser.skipChildren();
+                if (isModel) {
+                    parser.finishToken();
+                    out.raw(body, copied, from).string(other);
+                    copied = Json.end(parser);
+                }
+            }
+            return new ChatRequest(out.raw(body, copied, body.length).toBytes(), other, stream);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e); // cannot happen: it was read before
+        }
+    }
+
     /** What was met and where. Jackson's own words quote up to 256 characters of the input, which may be a prompt. */
     private static String problem(JsonProcessingException e) {
         String said = e.getOriginalMessage();

@@ -15,7 +15,6 @@ import io.vertx.core.http.HttpClientOptions;
 import io.vertx.core.http.HttpClientRequest;
 import io.vertx.core.http.HttpClientResponse;
 import io.vertx.core.http.HttpClosedException;
-import io.vertx.core.http.HttpConnection;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.RequestOptions;
 import jakarta.ws.rs.ProcessingException;
@@ -29,16 +28,16 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.net.URI;
 import java.net.UnknownHostException;
+import java.security.GeneralSecurityException;
 import java.time.Duration;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
@@ -56,16 +55,17 @@ public final class Upstream {
     /** What is no stream is read whole, to see whether it is a completion. */
     private static final int MAX_WHOLE = 32 * 1024 * 1024;
 
+    /** No server that means well sends more. */
+    private static final int MAX_HEAD = 64 * 1024;
+    private static final int MAX_FIELDS = 200;
+
     private final ChatCompletions completions;
     private final URI base;
     private final String key;
     private final String host;
     private final Duration connectTimeout;
-    private final Duration keepAlive;
-    private final Vertx vertx;
     private final HttpClient client;
-    private final Set<HttpConnection> connections;
-    private long lastUsed;
+    private final Connections connections;
 
     /**
      * @param base the address that {@code /chat/completions} is added to
@@ -77,9 +77,7 @@ public final class Upstream {
         this.key = key;
         this.host = host(base);
         this.connectTimeout = connectTimeout;
-        this.keepAlive = keepAlive;
-        this.vertx = vertx;
-        this.connections = ConcurrentHashMap.newKeySet();
+        this.connections = new Connections(vertx, keepAlive);
         var headers = new MultivaluedHashMap<String, String>();
         headers.putSingle("Authorization", "Bearer " + key);
         var options = new AtomicReference<HttpClientOptions>();
@@ -92,14 +90,12 @@ public final class Upstream {
                 .clientHeadersFactory((incoming, outgoing) -> headers)
                 .property(QuarkusRestClientProperties.NAME, "chat") // streams share its connections
                 .property(QuarkusRestClientProperties.SHARED, true)
-                .httpClientOptionsCustomizer(used -> options.set(used.setMaxChunkSize(SLICE)));
+                .httpClientOptionsCustomizer(used -> options.set(used.setMaxChunkSize(SLICE).setMaxHeaderSize(MAX_HEAD)
+                        .setMaxInitialLineLength(MAX_HEAD)));
         tls.ifPresent(builder::tlsConfiguration);
         completions = builder.build(ChatCompletions.class);
         client = vertx.createHttpClient(options.get());
-        client.connectionHandler(opened -> {
-            connections.add(opened);
-            opened.closeHandler(closed -> connections.remove(opened));
-        });
+        client.connectionHandler(connections::add);
     }
 
     private Upstream(URI base, Upstream real) {
@@ -107,12 +103,9 @@ public final class Upstream {
         this.key = real.key;
         this.host = host(base);
         this.connectTimeout = real.connectTimeout;
-        this.keepAlive = real.keepAlive;
-        this.vertx = real.vertx;
         this.connections = real.connections;
         this.completions = real.completions;
         this.client = real.client;
-        this.lastUsed = System.currentTimeMillis(); // none of the connections, which are the real one's, is stale
     }
 
     /** The same client, key included, asked for another address: one on loopback, in this process. */
@@ -130,32 +123,15 @@ public final class Upstream {
      * @return completes when that is done, or why it could not be
      */
     public Future<Void> connect() {
-        lastUsed = System.currentTimeMillis();
         return request().map(unsent -> {
             unsent.reset();
             return null;
         });
     }
 
-    /** An answer has ended: from here on its connection is idle. */
+    /** An answer has ended. */
     void used() {
-        lastUsed = System.currentTimeMillis();
-    }
-
-    /**
-     * A process that was frozen wakes up with connections that the upstream has given up long ago, and does not know it yet: the
-     * timers that would tell stood still with it.
-     */
-    private void dropStale() {
-        long now = System.currentTimeMillis();
-        if (now - lastUsed > keepAlive.toMillis()) {
-            for (HttpConnection idle : connections) {
-                var dropped = new CompletableFuture<Void>();
-                idle.close().onComplete(closed -> vertx.runOnContext(then -> dropped.complete(null)));
-                dropped.completeOnTimeout(null, 100, TimeUnit.MILLISECONDS).join();
-            }
-        }
-        lastUsed = now;
+        connections.used();
     }
 
     /**
@@ -166,7 +142,7 @@ public final class Upstream {
      * @throws ChatError the upstream's own error, or why there was no answer
      */
     public Completion create(ChatRequest request, Duration limit, String advice) throws ChatError {
-        dropStale();
+        connections.asking(MAX_WHOLE + MAX_HEAD);
         byte[] body = request.body();
         RestResponse<byte[]> response;
         try {
@@ -180,6 +156,7 @@ public final class Upstream {
         }
         used();
         var headers = new TreeMap<String, String>();
+        requireSane(response.getStringHeaders().values().stream().mapToInt(List::size).sum());
         response.getStringHeaders().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), String.join(", ", values)));
         return new UpstreamAnswer(response.getStatus(), headers, body(response)).completion();
     }
@@ -192,7 +169,7 @@ public final class Upstream {
      */
     public Answer stream(ChatRequest request, Duration limit, String advice) throws ChatError {
         long start = System.nanoTime();
-        dropStale();
+        connections.asking(Long.MAX_VALUE); // a stream may go on for ever
         var begun = new CompletableFuture<Begun>();
         request().onFailure(begun::completeExceptionally)
                 .onSuccess(sent -> {
@@ -221,6 +198,11 @@ public final class Upstream {
         } catch (ExecutionException e) {
             throw unreachable(e.getCause());
         }
+        int fields = answer.response.headers().entries().size();
+        if (fields > MAX_FIELDS) {
+            answer.request.reset();
+            requireSane(fields);
+        }
         var headers = headers(answer.response.headers());
         var head = new UpstreamAnswer(answer.response.statusCode(), headers, NO_BODY);
         var stream = new CompletionStream(answer.request, answer.response, head.streamHeaders(), this, answer.body);
@@ -241,7 +223,30 @@ public final class Upstream {
 
     /** Host and cause of a connection that could not be had, or was lost. */
     public ChatError unreachable(Throwable failure) {
-        return ChatError.unreachable("cannot reach the upstream " + host + ": " + cause(failure));
+        if (connections.wasTooLong()) {
+            return ChatError.tooLarge(MAX_WHOLE + 1, MAX_WHOLE);
+        }
+        ChatError error = ChatError.unreachable("cannot reach the upstream " + host + ": " + cause(failure));
+        if (connections.wasStale()) {
+            connections.drop(); // the others are no better
+            return error.with(ChatError.Recourse.AT_ONCE);
+        }
+        return connections.nothingSent() && !(root(failure) instanceof GeneralSecurityException)
+                ? error.with(ChatError.Recourse.CONNECT) : error;
+    }
+
+    private static void requireSane(int fields) throws ChatError {
+        if (fields > MAX_FIELDS) {
+            throw ChatError.unusable("the upstream's answer has " + fields + " header fields, and at most " + MAX_FIELDS + " are taken");
+        }
+    }
+
+    private static Throwable root(Throwable failure) {
+        Throwable root = failure;
+        while (root.getCause() != null) {
+            root = root.getCause();
+        }
+        return root;
     }
 
     private ChatError late(Duration limit, String advice) {
@@ -300,11 +305,7 @@ public final class Upstream {
             return "its name is not known (check CHAT_URL)";
         }
         if (cause instanceof SSLException) {
-            Throwable root = cause;
-            while (root.getCause() != null) {
-                root = root.getCause();
-            }
-            return "TLS failed: " + root.getMessage();
+            return "TLS failed: " + root(cause).getMessage();
         }
         if (cause instanceof ConnectTimeoutException) {
             return "no connection within " + seconds(connectTimeout) + " (chat.connect-timeout, CHAT_CONNECT_TIMEOUT)";

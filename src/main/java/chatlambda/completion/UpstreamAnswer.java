@@ -15,6 +15,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.regex.Pattern;
 
 /**
  * What the upstream said, as it said it, and its reading: a completion, or an error in whatever form.
@@ -22,6 +23,10 @@ import java.util.TreeMap;
  * @param headers by lower-case name
  */
 record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
+
+    /** AI/ML API's 500 for a model's own 4xx: "400 Unable to access model gpt-4o-mini. " (aimlapi/api-docs#3). */
+    private static final Pattern DISGUISED = Pattern.compile("\\s*4\\d\\d\\b");
+    private static final Pattern GONE = Pattern.compile("no longer (available|supported)|unable to access model", Pattern.CASE_INSENSITIVE);
 
     private static final int SANE_MESSAGE = 4_000;
     private static final int SANE_MEMBERS = 64_000;
@@ -132,7 +137,7 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
                                 + ")");
         if (status == 401) {
             return withHeaders(new ChatError(ChatError.Kind.UpstreamError, 500, "server_error", null, "upstream_key_rejected",
-                    "the upstream rejected this function's own key: set CHAT_API_KEY to a valid one"));
+                    "the upstream rejected this function's own key: set CHAT_API_KEY to a valid one")).hopeless();
         }
         int answered = status < 400 || status > 599 ? 502 : status; // an error under a 2xx, a redirect, or no HTTP status
         if (status >= 300 && status < 400) {
@@ -146,8 +151,17 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
         if (said.others.length() > SANE_MEMBERS) {
             said.others.setLength(0); // an error larger than Lambda takes would reach nobody
         }
-        return withHeaders(new ChatError(ChatError.Kind.UpstreamError, answered, type, said.param,
-                said.code != null ? said.code : said.id, message).withMembers(said.others.toString()));
+        ChatError error = withHeaders(new ChatError(ChatError.Kind.UpstreamError, answered, type, said.param,
+                said.code != null ? said.code : said.id, message).withMembers(said.others.toString()))
+                .withOutline("the upstream's " + status).with(recourse(message, said.code));
+        return answered >= 500 && (status < 400 || DISGUISED.matcher(message).lookingAt()) ? error.hopeless() : error;
+    }
+
+    private ChatError.Recourse recourse(String message, String code) {
+        if (status == 404 || status >= 400 && ("model_not_found".equals(code) || GONE.matcher(message).find())) {
+            return ChatError.Recourse.ANOTHER_MODEL;
+        }
+        return status == 429 || status == 502 || status == 503 ? ChatError.Recourse.LATER : ChatError.Recourse.NONE;
     }
 
     private ChatError withHeaders(ChatError error) {

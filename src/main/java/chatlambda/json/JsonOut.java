@@ -26,7 +26,8 @@ public final class JsonOut {
 
     /** JSON text that somebody else has written, as it is. */
     public JsonOut raw(byte[] json, int from, int to) {
-        System.arraycopy(json, from, bytes, reserve(to - from), to - from);
+        int at = reserve(to - from); // first: it may take another array
+        System.arraycopy(json, from, bytes, at, to - from);
         return this;
     }
 

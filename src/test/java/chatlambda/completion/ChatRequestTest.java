@@ -41,6 +41,20 @@ class ChatRequestTest {
         assertEquals("a\"b/ü", request.model());
     }
 
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            {"model":"m",M} | {"model":"o/\\"ü",M}
+            { "x" : {"model":"m"}, "model" :\t"\\u006d\\n" , M } | { "x" : {"model":"m"}, "model" :\t"o/\\"ü" , M }
+            {"model":"m",M,"model":"n"} | {"model":"o/\\"ü",M,"model":"o/\\"ü"}
+            {"m\\u006fdel":"m",M} | {"m\\u006fdel":"o/\\"ü",M}
+            {M} | {"model":"o/\\"ü",M}
+            """)
+    void forAnotherModelOnlyThatValueIsReplaced(String body, String expected) throws ChatError {
+        var other = read(body.replace("M", MESSAGES)).withModel("o/\"ü");
+        assertEquals(expected.replace("M", MESSAGES), new String(other.body(), StandardCharsets.UTF_8));
+        assertEquals("o/\"ü", other.model());
+    }
+
     @Test
     void aByteOrderMarkStaysInFrontOfTheModel() throws ChatError {
         assertEquals("\uFEFF{\"model\":\"default/model\"," + MESSAGES + "}",

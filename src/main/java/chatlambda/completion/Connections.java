@@ -1,0 +1,120 @@
+package chatlambda.completion;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.channel.ChannelDuplexHandler;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelPromise;
+import io.netty.util.ReferenceCountUtil;
+import io.vertx.core.Vertx;
+import io.vertx.core.http.HttpConnection;
+import io.vertx.core.net.impl.ConnectionBase;
+
+import java.time.Duration;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * The open connections to the upstream, and what went over them since the last request began: that decides whether a request that
+ * failed may be sent again. There is one request at a time.
+ */
+final class Connections {
+
+    private final Vertx vertx;
+    private final Duration keepAlive;
+    private final Map<HttpConnection, Wire> open = new ConcurrentHashMap<>();
+    private volatile long lastUsed = System.currentTimeMillis();
+    private volatile long asked;
+    private volatile long bound;
+    private volatile Wire inUse;
+
+    /** @param keepAlive how long a connection may have been idle, by the clock on the wall, to be used again */
+    Connections(Vertx vertx, Duration keepAlive) {
+        this.vertx = vertx;
+        this.keepAlive = keepAlive;
+    }
+
+    void add(HttpConnection opened) {
+        var wire = new Wire();
+        ((ConnectionBase) opened).channel().pipeline().addBefore("codec", "wire", wire); // behind TLS
+        open.put(opened, wire);
+        opened.closeHandler(closed -> open.remove(opened));
+    }
+
+    /**
+     * A request begins. A process that was frozen wakes up with connections that the upstream has given up long ago, and does not
+     * know it yet, because the timers that would tell stood still with it: those are not used again.
+     *
+     * @param bound how many bytes its answer may have
+     */
+    void asking(long bound) {
+        if (System.currentTimeMillis() - lastUsed > keepAlive.toMillis()) {
+            drop();
+        }
+        this.bound = bound;
+        inUse = null;
+        asked = System.nanoTime();
+        used();
+    }
+
+    /** An answer has ended: from here on its connection is idle. */
+    void used() {
+        lastUsed = System.currentTimeMillis();
+    }
+
+    /** Closes them all. */
+    void drop() {
+        for (HttpConnection idle : open.keySet()) {
+            var dropped = new CompletableFuture<Void>();
+            idle.close().onComplete(closed -> vertx.runOnContext(then -> dropped.complete(null)));
+            dropped.completeOnTimeout(null, 100, TimeUnit.MILLISECONDS).join();
+        }
+    }
+
+    /** Nothing of the request has left this process. */
+    boolean nothingSent() {
+        return inUse == null;
+    }
+
+    /** The request went out on a connection from before, and not a byte came back: it was closed while nobody looked. */
+    boolean wasStale() {
+        Wire wire = inUse;
+        return wire != null && !wire.heard && wire.opened - asked < 0;
+    }
+
+    boolean wasTooLong() {
+        Wire wire = inUse;
+        return wire != null && wire.read > bound;
+    }
+
+    /** Looks at the plain bytes of one connection, on its event loop. */
+    private final class Wire extends ChannelDuplexHandler {
+
+        private final long opened = System.nanoTime();
+        private volatile boolean heard;
+        private volatile long read;
+
+        @Override
+        public void write(ChannelHandlerContext context, Object message, ChannelPromise promise) {
+            if (inUse != this) {
+                heard = false;
+                read = 0;
+                inUse = this;
+            }
+            context.write(message, promise);
+        }
+
+        @Override
+        public void channelRead(ChannelHandlerContext context, Object message) {
+            heard = true;
+            read += ((ByteBuf) message).readableBytes();
+            if (read > bound) {
+                ReferenceCountUtil.release(message);
+                context.close();
+            } else {
+                context.fireChannelRead(message);
+            }
+        }
+    }
+}

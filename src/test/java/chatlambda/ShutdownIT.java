@@ -1,0 +1,90 @@
+package chatlambda;
+
+import static chatlambda.ScriptedUpstream.answering;
+import static chatlambda.ScriptedUpstream.write;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import chatlambda.local.LocalLambda.InvokeMode;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.time.Duration;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import org.junit.jupiter.api.Test;
+
+/** SIGTERM, after which Lambda waits 300 ms and kills. */
+class ShutdownIT {
+
+    private static final String CHAT = "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}";
+
+    private static void endsPromptly(Deployed function) throws Exception {
+        long start = System.nanoTime();
+        assertEquals(0, new ProcessBuilder("kill", "-TERM", Long.toString(function.process.pid())).start().waitFor());
+        assertEquals(0, function.process.exitCode());
+        long took = (System.nanoTime() - start) / 1_000_000;
+        System.out.println("SIGTERM to the end: " + took + " ms");
+        assertEquals("", function.process.output());
+    }
+
+    @Test
+    void endsAnIdleFunction() throws Exception {
+        try (var upstream = ScriptedUpstream.start(answering(200, "application/json", "{}"));
+                var function = Deployed.against(upstream.url(), Map.of())) {
+            function.lambda.awaitPoll();
+            endsPromptly(function);
+        }
+    }
+
+    @Test
+    void endsAFunctionThatWaitsForItsUpstream() throws Exception {
+        var asked = new CountDownLatch(1);
+        try (var upstream = ScriptedUpstream.start((request, connection) -> asked.countDown());
+                var function = Deployed.against(upstream.url(), Map.of())) {
+            CompletableFuture.runAsync(() -> function.invoke(CHAT));
+            asked.await();
+            endsPromptly(function);
+        }
+    }
+
+    @Test
+    void endsAFunctionInMidStream() throws Exception {
+        var begun = new CountDownLatch(2);
+        try (var upstream = ScriptedUpstream.start((request, connection) -> {
+            write(connection, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n: a\n\n\r\n");
+            begun.countDown();
+        });
+                var function = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", "stream"), InvokeMode.RESPONSE_STREAM,
+                        Duration.ofSeconds(30))) {
+            CompletableFuture.runAsync(() -> function.lambda.invoke("{\"stream\":true,%s".formatted(CHAT.substring(1)).getBytes(),
+                    chunk -> begun.countDown()));
+            begun.await();
+            endsPromptly(function);
+        }
+    }
+
+    @Test
+    void endsAFunctionThatWaitsToAskAgain() throws Exception {
+        var asked = new CountDownLatch(1);
+        try (var upstream = ScriptedUpstream.start((request, connection) -> {
+            answering(503, "application/json", "{}", "Retry-After: 20").answer(request, connection);
+            asked.countDown();
+        });
+                var function = Deployed.against(upstream.url(), Map.of())) {
+            CompletableFuture.runAsync(() -> function.invoke(CHAT));
+            asked.await();
+            endsPromptly(function);
+        }
+    }
+
+    @Test
+    void endsAFunctionThatStarts() throws Exception {
+        try (var silent = new ServerSocket(0, 50, InetAddress.getByName("127.0.0.1"));
+                var function = Deployed.against(URI.create("https://127.0.0.1:" + silent.getLocalPort()),
+                        Map.of("CHAT_PRIME_TIMEOUT", "60s", "CHAT_CONNECT_TIMEOUT", "60s"))) {
+            silent.accept(); // it is connected, and waits for a handshake
+            endsPromptly(function);
+        }
+    }
+}
