@@ -12,6 +12,10 @@ import java.net.URI;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
@@ -80,19 +84,50 @@ class PrimeIT {
     @Test
     void afterAFreezeTheFirstRequestWorks() throws Exception {
         try (var upstream = ScriptedUpstream.start(answering(200, "application/json", "{}"));
-                var function = Deployed.against(upstream.url(), Map.of("CHAT_KEEP_ALIVE", "500ms"))) {
+                var function = Deployed.against(upstream.url(), Map.of("CHAT_KEEP_ALIVE", FREEZE.toMillis() / 2 + "ms"))) {
             for (int i = 0; i < 5; i++) {
                 assertEquals("{}", function.invoke(CHAT).text());
                 function.lambda.awaitPoll();
-                signal("STOP", function);
-                for (var connection : upstream.connections) {
-                    connection.close();
-                }
-                LockSupport.parkNanos(Duration.ofMillis(700).toNanos());
-                signal("CONT", function);
+                freeze(function, upstream);
             }
             assertEquals("{}", function.invoke(CHAT).text());
         }
+    }
+
+    @Test
+    void aRequestThatAFreezeCutsOffHasItsErrorAndTheNextOneWorks() throws Exception {
+        var answers = new ArrayBlockingQueue<ScriptedUpstream.Script>(10);
+        var asked = new Semaphore(0);
+        try (var upstream = ScriptedUpstream.start((request, connection) -> {
+            asked.release();
+            answers.remove().answer(request, connection);
+        });
+                var function = Deployed.against(upstream.url(), Map.of("CHAT_RETRIES", "0", "CHAT_TIMEOUT", "10m"), InvokeMode.BUFFERED,
+                        FREEZE.plusSeconds(30))) {
+            for (int i = 0; i < 3; i++) {
+                answers.add((request, connection) -> {
+                });
+                var cutOff = CompletableFuture.supplyAsync(() -> function.invoke(Events.post(CHAT)));
+                asked.acquire();
+                freeze(function, upstream);
+                assertEquals(502, Events.json(cutOff.get(30, TimeUnit.SECONDS).text()).getInt("statusCode"));
+                answers.add(answering(200, "application/json", "{}"));
+                assertEquals("{}", function.invoke(CHAT).text());
+                asked.acquire();
+            }
+        }
+    }
+
+    /** {@code -Dfreeze=90s} for a long one. */
+    private static final Duration FREEZE = io.quarkus.runtime.configuration.DurationConverter.parseDuration(System.getProperty("freeze", "700ms"));
+
+    private static void freeze(Deployed function, ScriptedUpstream upstream) throws IOException, InterruptedException {
+        signal("STOP", function);
+        for (var connection : upstream.connections) {
+            connection.close();
+        }
+        LockSupport.parkNanos(FREEZE.toNanos());
+        signal("CONT", function);
     }
 
     private static void signal(String name, Deployed function) throws IOException, InterruptedException {
