@@ -11,6 +11,9 @@ import java.io.UncheckedIOException;
 import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.regex.MatchResult;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * One pass over an event: tells the front doors apart by what only one of them sends and keeps the few members we read.
@@ -18,6 +21,9 @@ import java.util.Map;
  * null or misleading in real events.
  */
 final class EventReader {
+
+    /** {@code {name}}, or {@code {name+}} for all the rest. */
+    private static final Pattern ROUTE_PARAMETER = Pattern.compile("\\{([^{}]+?)\\+?}");
 
     private final byte[] json;
     private final JsonParser parser;
@@ -123,16 +129,17 @@ final class EventReader {
             given = given.substring(0, given.length() - 1);
         }
         if (route != null && route.startsWith("/")) {
-            String matched = route;
-            for (var parameter : (pathParameters == null ? Map.<String, String>of() : pathParameters).entrySet()) {
-                String value = parameter.getValue().startsWith("/") ? parameter.getValue().substring(1) : parameter.getValue();
-                matched = matched.replace("{" + parameter.getKey() + "+}", value).replace("{" + parameter.getKey() + "}", value);
-            }
+            String matched = ROUTE_PARAMETER.matcher(route).replaceAll(parameter -> Matcher.quoteReplacement(filledIn(parameter)));
             if (matched.length() > 1 && given.endsWith(matched)) {
                 return matched;
             }
         }
         return stage != null && given.startsWith("/" + stage + "/") ? given.substring(stage.length() + 1) : given;
+    }
+
+    private String filledIn(MatchResult parameter) {
+        String value = pathParameters == null ? null : pathParameters.get(parameter.group(1));
+        return value == null ? parameter.group() : value.startsWith("/") ? value.substring(1) : value;
     }
 
     private void readEvent() throws IOException {

@@ -91,6 +91,19 @@ class EventTest {
                 + "\",\"routeKey\":\"" + route + "\"}" + parameters + "}").path());
     }
 
+    @Test
+    void aParameterThatLooksLikeAnotherIsNotFilledInOnceMore() throws UnsupportedEvent {
+        assertEquals("/v1/{b}", http("""
+                {"rawPath":"/ai/v1/{b}","requestContext":{"http":{"method":"POST"},"routeKey":"POST /v1/{a}"},
+                "pathParameters":{"a":"{b}","b":"c"}}""").path());
+        var parameters = new StringBuilder("\"Z\":\"\"");
+        for (char name = 'A'; name < 'Z'; name++) { // each twice the next one: 32 million times in all
+            parameters.append(",\"").append(name).append("\":\"").append(("{" + (char) (name + 1) + "}").repeat(2)).append('"');
+        }
+        assertEquals("/x", http("{\"path\":\"/x\",\"requestContext\":{\"httpMethod\":\"POST\",\"resourcePath\":\"/{A}\"},\"pathParameters\":{"
+                + parameters + "}}").path());
+    }
+
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
             []                                              | a JSON array
