@@ -32,7 +32,8 @@ public final class Json {
      * @throws JsonParseException it is in UTF-16 or UTF-32, which JSON once allowed and Jackson would read, with offsets in characters
      */
     public static JsonParser parser(byte[] utf8) throws IOException {
-        if (utf8.length > 1 && (utf8[0] == 0 || utf8[1] == 0)) {
+        boolean marked = utf8.length > 1 && (utf8[0] & 0xfe) == 0xfe; // a byte order mark of theirs, FE FF or FF FE
+        if (marked || utf8.length > 1 && (utf8[0] == 0 || utf8[1] == 0)) {
             throw new JsonParseException(null, "not UTF-8");
         }
         return FACTORY.createParser(utf8);

@@ -78,8 +78,8 @@ class UpstreamAnswerTest {
 
     @Test
     void anErrorInUtf16IsASoundErrorToo() {
-        for (var charset : new java.nio.charset.Charset[] { StandardCharsets.UTF_16BE, StandardCharsets.UTF_16LE }) {
-            byte[] body = "{\"message\":\"x\",\"y\":1}".getBytes(charset);
+        for (String charset : new String[] { "UTF-16BE", "UTF-16LE", "UTF-16", "x-UTF-16LE-BOM", "X-UTF-32BE-BOM", "X-UTF-32LE-BOM" }) {
+            byte[] body = "{\"message\":\"x\",\"y\":1}".getBytes(java.nio.charset.Charset.forName(charset));
             var answer = new UpstreamAnswer(500, Map.of(), body);
             assertTrue(assertThrows(ChatError.class, answer::completion).getMessage().contains("no error message"));
             assertEquals(502, assertThrows(ChatError.class, () -> new UpstreamAnswer(200, Map.of(), body).completion()).status());

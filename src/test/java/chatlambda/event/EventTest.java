@@ -8,8 +8,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import chatlambda.Events;
 import jakarta.json.JsonObject;
+import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Base64;
 import java.util.List;
 import java.util.Map;
@@ -17,6 +19,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class EventTest {
 
@@ -121,6 +124,15 @@ class EventTest {
     void whatIsNoChatRequestIsNamed(String event, String name) {
         var refused = assertThrows(UnsupportedEvent.class, () -> read(event));
         assertTrue(refused.getMessage().startsWith(name), refused.getMessage());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = { "UTF-16BE", "UTF-16", "x-UTF-16LE-BOM", "X-UTF-32BE-BOM", "X-UTF-32LE-BOM" })
+    void anEventThatIsNotUtf8IsRefused(String charset) {
+        byte[] event = Events.post("{}").getBytes(Charset.forName(charset));
+        assertThrows(UnsupportedEvent.class, () -> Event.read(event));
+        byte[] broken = Arrays.copyOf(event, 9); // "{\"", then half a character
+        assertThrows(UnsupportedEvent.class, () -> Event.read(broken));
     }
 
     @Test
