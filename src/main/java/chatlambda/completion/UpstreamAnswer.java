@@ -145,7 +145,7 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
                     + " set CHAT_URL to the final address";
         }
         String type = type(answered);
-        if (said.type != null && !said.type.equals('"' + type + '"')) {
+        if (said.type != null && !said.type.equals('"' + type + '"') && said.names.add("upstream_type")) {
             said.others.append(",\"upstream_type\":").append(said.type);
         }
         if (said.others.length() > SANE_MEMBERS) {
@@ -237,7 +237,7 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
             }
             if (outer && message == null) {
                 message = title == null ? null : shorten(title);
-            } else if (outer && title != null) {
+            } else if (outer && title != null && names.add("error")) {
                 others.append(titleMember); // "Not Found", beside a message that says what was not
             }
         }

@@ -63,6 +63,8 @@ class UpstreamAnswerTest {
             404 | {"error":"no such model"} | {"error":{"message":"no such model","type":"invalid_request_error","param":null,"code":null}}
             404 | {"message":"Cannot POST /v9","error":"Not Found","statusCode":404} | {"error":{"message":"Cannot POST /v9","type":"invalid_request_error","param":null,"code":null,"statusCode":404,"error":"Not Found"}}
             400 | [{"error":{"message":"API key not valid","statusCode":1},"statusCode":2}] | {"error":{"message":"API key not valid","type":"invalid_request_error","param":null,"code":null,"statusCode":1}}
+            500 | {"message":"m","type":"t","upstream_type":"u"} | {"error":{"message":"m","type":"server_error","param":null,"code":null,"upstream_type":"u"}}
+            500 | {"message":"m","error":["e"],"error":"f"} | {"error":{"message":"m","type":"server_error","param":null,"code":null,"error":["e"]}}
             503 | {"detail":"x"} | {"error":{"message":"the upstream answered 503 with no error message (14 bytes, content type application/json)","type":"server_error","param":null,"code":null,"detail":"x"}}
             504 | <html>Gateway Timeout</html> | {"error":{"message":"the upstream answered 504 with no error message (28 bytes, content type application/json)","type":"timeout_error","param":null,"code":null}}
             500 | `` | {"error":{"message":"the upstream answered 500 with an empty body","type":"server_error","param":null,"code":null}}
