@@ -73,7 +73,7 @@ public record ChatRequest(byte[] body, String model, boolean stream) {
                         : said.startsWith("Unrecognized token") ? "a word that is not true, false, null or in quotes"
                                 : said.startsWith("Illegal unquoted character") ? "a control character inside a string"
                                         : said.startsWith("Document nesting depth") ? "it nests deeper than " + Json.MAX_NESTING
-                                                : "malformed text";
+                                                : said.contains("surrogate") ? "half of a surrogate pair in a name" : "malformed text";
         var at = e.getLocation();
         return at == null ? met : met + " at line " + at.getLineNr() + ", column " + at.getColumnNr();
     }

@@ -101,6 +101,8 @@ class ChatRequestTest {
             {"messages":[{"role":"user"}]|                    | it ends too early at line 1, column 30
             {"messages":[{"role":"user",}]}|                  | unexpected character ('}' (code 125)): was expecting double-quote to start field name at line 1, column 29
             {"messages":[{"role":"secret prompt|              | it ends too early at line 1
+            {"\\ud800":1}|                                     | half of a surrogate pair in a name at line 1, column 9
+            {"\\ude00":1}|                                     | half of a surrogate pair in a name at line 1, column 9
             secret prompt|                                    | a word that is not true, false, null or in quotes at line 1
             """)
     void whatIsNoChatRequestIsRefusedByName(String body, String param, String message) {
