@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.util.HexFormat;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -34,7 +35,7 @@ class JsonStringTest {
             if (point < 0xd800 || point > 0xdfff) {
                 var json = new StringBuilder("\"");
                 for (char unit : Character.toChars(point)) {
-                    json.append(String.format(point % 2 == 0 ? "\\u%04x" : "\\u%04X", (int) unit));
+                    json.append("\\u").append((point % 2 == 0 ? HexFormat.of() : HexFormat.of().withUpperCase()).toHexDigits(unit));
                 }
                 byte[] decoded = JsonString.decode(json.append('"').toString().getBytes(StandardCharsets.US_ASCII), 0);
                 assertEquals(Character.toString(point), new String(decoded, StandardCharsets.UTF_8));
