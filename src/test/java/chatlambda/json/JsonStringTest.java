@@ -72,6 +72,25 @@ class JsonStringTest {
         assertThrows(IllegalArgumentException.class, () -> JsonString.decode(bytes, 0));
     }
 
+    /** Eight bytes are looked at in one step: each special one at each place among plain ones. */
+    @ParameterizedTest
+    @ValueSource(strings = { "\"", "\\", "\n", "\u0001", "\u001f", " ", "\u007f", "!", "#", "[", "]", "é", "\uD83D\uDE00", "\u00a2" })
+    void aCharacterIsSeenWhereverItStands(String special) {
+        for (int length = 0; length < 20; length++) {
+            for (int at = 0; at <= length; at++) {
+                String text = "x".repeat(at) + special + "y".repeat(length - at) + special;
+                byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+                byte[] json = new JsonOut(0).string(bytes, 0).toBytes();
+                assertEquals(jakarta.json.Json.createValue(text).toString().replace("\u007f", "\\u007f"),
+                        new String(json, StandardCharsets.UTF_8).replace("\u007f", "\\u007f"));
+                assertArrayEquals(bytes, JsonString.decode(json, 0));
+                assertTrue(JsonString.isUtf8(bytes));
+                bytes[bytes.length - 1] = (byte) 0xff;
+                assertFalse(JsonString.isUtf8(bytes));
+            }
+        }
+    }
+
     @Test
     void utf8IsToldFromWhatIsNot() {
         var random = new Random(11);
