@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import chatlambda.ScriptedUpstream.Script;
 import chatlambda.local.LocalLambda.InvokeMode;
+import io.quarkus.runtime.configuration.DurationConverter;
 import java.io.IOException;
 import java.net.Socket;
 import java.time.Duration;
@@ -22,9 +23,9 @@ import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /**
  * Mixed traffic of which a twentieth meets a fault, for as long as is asked for:
- * {@code ./mvnw verify -Dnative -Dit.test=SoakIT -Dsoak=500000}, the number of invocations.
+ * {@code ./mvnw verify -Dnative -Dit.test=SoakIT -Dsoak=30m}.
  */
-@EnabledIfSystemProperty(named = "soak", matches = "\\d+")
+@EnabledIfSystemProperty(named = "soak", matches = "\\d+[smh]")
 class SoakIT {
 
     private static final Pattern MARK = Pattern.compile("mark-(\\d+)-");
@@ -76,7 +77,7 @@ class SoakIT {
 
     @Test
     void noAnswerIsWrongAndNothingGrows() throws IOException {
-        int invocations = Integer.getInteger("soak");
+        long duration = DurationConverter.parseDuration(System.getProperty("soak")).toNanos();
         var settings = Map.of("CHAT_TIMEOUT", "300ms", "CHAT_STREAM_IDLE_TIMEOUT", "300ms");
         var streaming = new java.util.HashMap<>(settings);
         streaming.put("CHAT_RESPONSE_MODE", "stream");
@@ -86,7 +87,8 @@ class SoakIT {
             long start = System.nanoTime();
             var minutes = new ArrayList<long[]>();
             int failed = 0;
-            for (int i = 0; i < invocations; i++) {
+            int i = 0;
+            for (; System.nanoTime() - start < duration; i++) {
                 Fault fault = random.nextInt(20) == 0 ? faults.get(random.nextInt(faults.size())) : null;
                 upstream.script(fault == null ? SoakIT::echo : fault.script);
                 failed += fault == null ? 0 : 1;
@@ -102,7 +104,7 @@ class SoakIT {
                             + minutes.get(minutes.size() - 1)[3] + " and " + minutes.get(minutes.size() - 1)[4]);
                 }
             }
-            System.out.println("soak: " + invocations + " invocations, " + failed + " of them with a fault, no wrong answer");
+            System.out.println("soak: " + i + " invocations, " + failed + " of them with a fault, no wrong answer");
             long[] then = minutes.get(Math.min(5, minutes.size() - 1));
             assertTrue(buffered.process.memory("VmRSS") < then[1] * 1.05, "resident memory grows");
             assertTrue(streamed.process.memory("VmRSS") < then[2] * 1.05, "resident memory grows, with streams");

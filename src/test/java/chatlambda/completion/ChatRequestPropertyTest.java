@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 
 import chatlambda.OtherJson;
+import chatlambda.json.JsonOut;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -43,6 +44,17 @@ class ChatRequestPropertyTest {
         var request = ChatRequest.of(body, "default");
         assertSame(body, request.body());
         assertEquals(model, request.model());
+    }
+
+    @Property(tries = 200, seed = "7")
+    void anotherModelReplacesThatValueAndNoOtherByte(@ForAll("members") List<String> members, @ForAll("space") String space,
+            @ForAll("unicode") String model, @ForAll("unicode") String other) throws ChatError {
+        var replaced = new ArrayList<>(members);
+        members.add(members.size() / 2, "\"m\\u006fdel\"" + space + ":" + quoted(model, false));
+        replaced.add(replaced.size() / 2, "\"m\\u006fdel\"" + space + ":" + new String(new JsonOut(8).string(other).toBytes(), UTF_8));
+        var request = ChatRequest.of(object(members, space).getBytes(UTF_8), "default").withModel(other);
+        assertEquals(object(replaced, space), new String(request.body(), UTF_8));
+        assertEquals(other, request.model());
     }
 
     private static String object(List<String> members, String space) {
