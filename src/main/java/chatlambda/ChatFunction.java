@@ -29,6 +29,8 @@ import java.util.TreeMap;
 public final class ChatFunction implements InvocationLoop.Function {
 
     private static final byte[] NO_BODY = {};
+    /** API Gateway takes 10 KB of headers. */
+    private static final int LONGEST_MODEL = 256;
 
     private static final String RAISE_SETTING = "raise chat.timeout (CHAT_TIMEOUT), or ask for fewer tokens";
     private static final String RAISE_TIMEOUT = "raise the function's timeout (Timeout in template.yaml), or ask for fewer tokens";
@@ -121,14 +123,12 @@ public final class ChatFunction implements InvocationLoop.Function {
         }
         var attempts = new Attempts(invocation.requestId(), settings.retries(), settings.fallbackModels(), () -> left(invocation));
         try {
-            if (left(invocation).compareTo(Duration.ZERO) <= 0) {
-                throw ChatError.timeout("no time left to ask the upstream: raise the function's timeout (Timeout in template.yaml)");
-            }
-            return attempts.make(request, asked -> ask(asked, left(invocation)));
+            return attempts.make(request, this::ask);
         } finally {
             headers.put("x-chat-attempts", Integer.toString(attempts.count()));
-            if (attempts.model() != null && attempts.model().chars().allMatch(c -> c > ' ' && c <= '~')) {
-                headers.put("x-chat-model", attempts.model()); // a caller's may be no header
+            String model = attempts.model();
+            if (model != null && model.length() <= LONGEST_MODEL && model.chars().allMatch(c -> c > ' ' && c <= '~')) {
+                headers.put("x-chat-model", model); // what a caller names may be no header
             }
         }
     }
@@ -147,7 +147,7 @@ public final class ChatFunction implements InvocationLoop.Function {
     /** Chunk by chunk, as they come; what breaks the stream off is told in it, to the client, and behind it, to the operator. */
     private void relay(CompletionStream stream, Invocation invocation, ResponseStream out) throws IOException {
         var events = new EventStream();
-        Instant settled = Instant.now().minusNanos(System.nanoTime() - invocation.arrived()).plus(settings.timeout());
+        Instant settled = Instant.now().minusNanos(System.nanoTime() - stream.asked()).plus(settings.timeout());
         boolean bySetting = settled.isBefore(end(invocation));
         Instant end = bySetting ? settled : end(invocation);
         Duration idle = settings.streamIdleTimeout();

@@ -32,7 +32,13 @@ public final class Main implements QuarkusApplication {
     public static void main(String... args) {
         // Otherwise the log manager asks the resolver for this host's name, which no log line of ours shows.
         System.setProperty("jboss.host.name", "lambda");
+        endOnSigterm();
         Quarkus.run(Main.class, args);
+    }
+
+    /** Lambda's shutdown, 300 ms before it kills: nothing here waits to be written, and no answer would be taken any more. */
+    private static void endOnSigterm() {
+        Signal.handle(new Signal("TERM"), signal -> Runtime.getRuntime().halt(0));
     }
 
     @Override
@@ -41,8 +47,7 @@ public final class Main implements QuarkusApplication {
             Quarkus.waitForExit();
             return 0;
         }
-        // Lambda's shutdown, 300 ms before it kills: nothing here waits to be written, and no answer would be taken any more.
-        Signal.handle(new Signal("TERM"), signal -> Runtime.getRuntime().halt(0));
+        endOnSigterm(); // Quarkus has set a handler of its own meanwhile
         String address = System.getenv("AWS_LAMBDA_RUNTIME_API");
         if (address == null) {
             System.err.println("This is an AWS Lambda function, and AWS_LAMBDA_RUNTIME_API is not set:"

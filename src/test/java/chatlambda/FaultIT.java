@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -41,7 +42,7 @@ class FaultIT {
     private static final String EVENTS = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
     private static final String JSON_HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
     private static final String DATA = "f\r\ndata: {\"n\":1}\n\n\r\n";
-    private static final Duration TIMEOUT = Duration.ofMillis(1500);
+    private static final Duration TIMEOUT = Duration.ofSeconds(2);
     private static final Script ANSWER = answering(200, "application/json", FINE);
 
     private static final List<String> TABLE = new ArrayList<>();
@@ -54,7 +55,7 @@ class FaultIT {
     @BeforeAll
     static void start() {
         upstream = ScriptedUpstream.start(ANSWER);
-        var settings = Map.of("CHAT_TIMEOUT", TIMEOUT.toMillis() + "ms", "CHAT_STREAM_IDLE_TIMEOUT", "400ms", "CHAT_CONNECT_TIMEOUT", "500ms");
+        var settings = Map.of("CHAT_TIMEOUT", TIMEOUT.toMillis() + "ms", "CHAT_STREAM_IDLE_TIMEOUT", "1s");
         buffered = Deployed.against(upstream.url(), settings);
         fallback = Deployed.against(upstream.url(), with(settings, "CHAT_FALLBACK_MODELS", "b, c"));
         streaming = Deployed.against(upstream.url(), with(settings, "CHAT_RESPONSE_MODE", "stream"), InvokeMode.RESPONSE_STREAM,
@@ -84,23 +85,23 @@ class FaultIT {
     }
 
     private static Fault fault(String name, Script script, int status, String says, int requests) {
-        return new Fault(buffered, name, CHAT, false, script, status, says, requests, Duration.ofSeconds(5));
+        return new Fault(buffered, name, CHAT, false, script, status, says, requests, Duration.ofSeconds(20));
     }
 
     private static Fault fresh(String name, Script script, int status, String says, int requests) {
-        return new Fault(buffered, name, CHAT, true, script, status, says, requests, Duration.ofSeconds(5));
+        return new Fault(buffered, name, CHAT, true, script, status, says, requests, Duration.ofSeconds(20));
     }
 
     private static Fault model(String name, Script script, int status, String says, int requests) {
-        return new Fault(fallback, name, CHAT, false, script, status, says, requests, Duration.ofSeconds(6));
+        return new Fault(fallback, name, CHAT, false, script, status, says, requests, Duration.ofSeconds(20));
     }
 
     private static Fault stream(String name, Script script, int status, String says, int requests) {
-        return new Fault(streaming, name, STREAM, false, script, status, says, requests, Duration.ofSeconds(5));
+        return new Fault(streaming, name, STREAM, false, script, status, says, requests, Duration.ofSeconds(20));
     }
 
     private static Fault caller(String name, String body, int status, String says) {
-        return new Fault(buffered, name, body, false, ANSWER, status, says, 0, Duration.ofSeconds(5));
+        return new Fault(buffered, name, body, false, ANSWER, status, says, 0, Duration.ofSeconds(20));
     }
 
     private static Script raw(String... bytes) {
@@ -141,9 +142,13 @@ class FaultIT {
             write(connection, head);
             while (!connection.isClosed()) {
                 write(connection, part);
-                java.util.concurrent.locks.LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(20));
+                pause(20);
             }
         };
+    }
+
+    private static void pause(int millis) {
+        LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(millis));
     }
 
     private static String whole(String fields, String body) {
@@ -219,6 +224,11 @@ class FaultIT {
     private static Stream<Fault> hostileBytes() {
         String deep = "[".repeat(1001) + "]".repeat(1001);
         return Stream.of(
+                fault("puts words where HTTP has a version", rawThenClose("HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n" + FINE + "SECRET words\r\n"),
+                        200, FINE, 1),
+                fault("puts words where HTTP has a length", rawThenClose("HTTP/1.1 200 OK\r\nContent-Length: SECRET\r\n\r\n" + FINE), 502,
+                        "its answer is not HTTP", 1),
+                fault("puts words where HTTP has a status", rawThenClose("HTTP/1.1 SECRET words\r\n\r\n"), 502, "its answer is not HTTP", 1),
                 fault("speaks another protocol", rawThenClose("SSH-2.0-OpenSSH_9.2\r\n"), 502, "upstream_unreachable", 1),
                 fault("sends a header of 70 KB", raw(whole("X-Long: " + "a".repeat(70_000) + "\r\n", FINE)), 502, "larger than 65536 bytes", 1),
                 fault("sends headers of 70 KB in sum", raw(whole(("X-Long: " + "a".repeat(700) + "\r\n").repeat(100), FINE)), 502,
@@ -238,8 +248,8 @@ class FaultIT {
                 fault("sends a CR in a header", raw(whole("X-Request-Id: a\rX-Evil: b\r\n", FINE)), 0, "", 1),
                 fault("sends a header without a name", raw(whole(": b\r\n", FINE)), 0, "", 1),
                 fault("sends a folded header", raw(whole("Content-Type: application/json\r\nX-Request-Id: a\r\n b\r\n", FINE)), 200, FINE, 1),
-                fault("sends a second answer unasked", raw(whole("Content-Type: application/json\r\n", FINE),
-                        whole("Content-Type: application/json\r\n", "{\"evil\":1}")), 200, FINE, 1),
+                fault("sends a second answer unasked", raw(whole("Content-Type: application/json\r\n", FINE)
+                        + whole("Content-Type: application/json\r\n", "{\"evil\":1}")), 200, FINE, 1),
                 fault("sends invalid UTF-8", answering(200, "application/json", new byte[] { '{', '"', (byte) 0xC3, '"', ':', '1', '}' }),
                         502, "is not", 1),
                 fault("sends NULs", answering(200, "application/json", "\0\0\0\0"), 502, "is not", 1),
@@ -272,6 +282,16 @@ class FaultIT {
                 stream("closes a kept connection before a byte (stream)", once(rawThenClose(), raw(EVENTS, DATA, "0\r\n\r\n")), 200, "{\"n\":1}",
                         2),
                 stream("answers 503, then well (stream)", once(error(503), raw(EVENTS, DATA, "0\r\n\r\n")), 200, "{\"n\":1}", 2),
+                stream("answers 503 after 1.2 s, then a stream of 1.2 s", once((request, connection) -> {
+                    pause(1200);
+                    error(503, "Retry-After: 0").answer(request, connection);
+                }, (request, connection) -> {
+                    write(connection, EVENTS + DATA);
+                    pause(800);
+                    write(connection, DATA);
+                    pause(400);
+                    write(connection, "0\r\n\r\n");
+                }), 200, "{\"n\":1}\n\ndata: {\"n\":1}\n\ndata: [DONE]", 2),
                 stream("answers 429 always (stream)", error(429, "Retry-After: 0"), 429, "rate_limit_error", 2),
                 stream("answers 500 (stream)", error(500), 500, "server_error", 1),
                 stream("answers a completion (stream)", ANSWER, 200, FINE, 1),
@@ -327,10 +347,11 @@ class FaultIT {
         assertTrue(said.contains(fault.says), said);
         assertTrue(fault.status == 0 || requests == fault.requests, requests + " requests");
         assertTrue(took < fault.most.toMillis(), took + " ms");
-        assertTrue(!said.contains("X-Evil:") && !said.contains(Deployed.KEY), said);
+        assertTrue(!said.contains("X-Evil:") && !said.contains("SECRET") && !said.contains(Deployed.KEY), said);
         upstream.script(ANSWER);
         answered(fault.function);
-        assertTrue(!fault.function.process.output().contains(Deployed.KEY));
+        String log = fault.function.process.output();
+        assertTrue(!log.contains(Deployed.KEY) && !log.contains("ERROR") && !log.contains("SECRET"), log);
     }
 
     private static void answered(Deployed function) {

@@ -7,7 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import chatlambda.local.LocalLambda.InvokeMode;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.ServerSocket;
+import java.net.Socket;
 import java.net.URI;
 import java.time.Duration;
 import java.util.List;
@@ -35,8 +37,11 @@ class PrimeIT {
             ports.add(connection.getPort());
             answering(200, "application/json", "{\"a\":1}").answer(request, connection);
         });
-                var function = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", mode))) {
+                var function = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", mode, "CHAT_PRIME_TIMEOUT", "20s"))) {
             function.lambda.awaitPoll();
+            while (upstream.connections.isEmpty()) {
+                Thread.onSpinWait(); // it is connected, but this side may not have accepted it yet
+            }
             assertEquals(1, upstream.connections.size());
             assertTrue(upstream.requests.isEmpty());
             assertEquals("{\"a\":1}", function.invoke(CHAT).text());
@@ -58,16 +63,19 @@ class PrimeIT {
 
     @Test
     void anUpstreamThatIsNotThereIsALogLineAndNoFailedStart() throws Exception {
-        int port;
-        try (var closed = new ServerSocket(0)) {
-            port = closed.getLocalPort();
-        }
-        try (var function = Deployed.against(URI.create("http://127.0.0.1:" + port), Map.of())) {
+        try (var closed = new Socket();
+                var function = Deployed.against(refusing(closed), Map.of())) {
             function.lambda.awaitPoll();
             assertEquals(1, function.process.output().lines().count());
             assertTrue(function.process.output().contains("the first request will try again"), function.process.output());
             assertEquals(502, Events.json(function.invoke(Events.post(CHAT)).text()).getInt("statusCode"));
         }
+    }
+
+    /** An address that nobody listens on, and that nobody else can get. */
+    private static URI refusing(Socket bound) throws IOException {
+        bound.bind(new InetSocketAddress("127.0.0.1", 0));
+        return URI.create("http://127.0.0.1:" + bound.getLocalPort());
     }
 
     @Test
@@ -108,12 +116,12 @@ class PrimeIT {
                 answers.add((request, connection) -> {
                 });
                 var cutOff = CompletableFuture.supplyAsync(() -> function.invoke(Events.post(CHAT)));
-                asked.acquire();
+                assertTrue(asked.tryAcquire(30, TimeUnit.SECONDS));
                 freeze(function, upstream);
                 assertEquals(502, Events.json(cutOff.get(30, TimeUnit.SECONDS).text()).getInt("statusCode"));
                 answers.add(answering(200, "application/json", "{}"));
                 assertEquals("{}", function.invoke(CHAT).text());
-                asked.acquire();
+                assertTrue(asked.tryAcquire(30, TimeUnit.SECONDS));
             }
         }
     }

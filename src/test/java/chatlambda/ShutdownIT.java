@@ -3,6 +3,7 @@ package chatlambda;
 import static chatlambda.ScriptedUpstream.answering;
 import static chatlambda.ScriptedUpstream.write;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import chatlambda.local.LocalLambda.InvokeMode;
 import java.net.InetAddress;
@@ -12,6 +13,7 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
 /** SIGTERM, after which Lambda waits 300 ms and kills. */
@@ -25,13 +27,14 @@ class ShutdownIT {
         assertEquals(0, function.process.exitCode());
         long took = (System.nanoTime() - start) / 1_000_000;
         System.out.println("SIGTERM to the end: " + took + " ms");
+        assertTrue(took < 5000, took + " ms"); // on a machine of its own it is a few; each state waits for much longer
         assertEquals("", function.process.output());
     }
 
     @Test
     void endsAnIdleFunction() throws Exception {
         try (var upstream = ScriptedUpstream.start(answering(200, "application/json", "{}"));
-                var function = Deployed.against(upstream.url(), Map.of())) {
+                var function = Deployed.against(upstream.url(), Map.of("CHAT_PRIME_TIMEOUT", "20s"))) {
             function.lambda.awaitPoll();
             endsPromptly(function);
         }
@@ -41,9 +44,9 @@ class ShutdownIT {
     void endsAFunctionThatWaitsForItsUpstream() throws Exception {
         var asked = new CountDownLatch(1);
         try (var upstream = ScriptedUpstream.start((request, connection) -> asked.countDown());
-                var function = Deployed.against(upstream.url(), Map.of())) {
+                var function = Deployed.against(upstream.url(), Map.of("CHAT_PRIME_TIMEOUT", "20s"))) {
             CompletableFuture.runAsync(() -> function.invoke(CHAT));
-            asked.await();
+            assertTrue(asked.await(30, TimeUnit.SECONDS));
             endsPromptly(function);
         }
     }
@@ -55,11 +58,11 @@ class ShutdownIT {
             write(connection, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n: a\n\n\r\n");
             begun.countDown();
         });
-                var function = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", "stream"), InvokeMode.RESPONSE_STREAM,
+                var function = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", "stream", "CHAT_PRIME_TIMEOUT", "20s"), InvokeMode.RESPONSE_STREAM,
                         Duration.ofSeconds(30))) {
             CompletableFuture.runAsync(() -> function.lambda.invoke("{\"stream\":true,%s".formatted(CHAT.substring(1)).getBytes(),
                     chunk -> begun.countDown()));
-            begun.await();
+            assertTrue(begun.await(30, TimeUnit.SECONDS));
             endsPromptly(function);
         }
     }
@@ -71,9 +74,9 @@ class ShutdownIT {
             answering(503, "application/json", "{}", "Retry-After: 20").answer(request, connection);
             asked.countDown();
         });
-                var function = Deployed.against(upstream.url(), Map.of())) {
+                var function = Deployed.against(upstream.url(), Map.of("CHAT_PRIME_TIMEOUT", "20s"))) {
             CompletableFuture.runAsync(() -> function.invoke(CHAT));
-            asked.await();
+            assertTrue(asked.await(30, TimeUnit.SECONDS));
             endsPromptly(function);
         }
     }
@@ -83,6 +86,7 @@ class ShutdownIT {
         try (var silent = new ServerSocket(0, 50, InetAddress.getByName("127.0.0.1"));
                 var function = Deployed.against(URI.create("https://127.0.0.1:" + silent.getLocalPort()),
                         Map.of("CHAT_PRIME_TIMEOUT", "60s", "CHAT_CONNECT_TIMEOUT", "60s"))) {
+            silent.setSoTimeout(30_000);
             silent.accept(); // it is connected, and waits for a handshake
             endsPromptly(function);
         }

@@ -55,8 +55,16 @@ class SoakIT {
             new Fault(answering(500, "application/json", "{\"message\":\"no\"}"), List.of(500)),
             new Fault(answering(200, "text/html", "<html>"), List.of(502)),
             new Fault((request, connection) -> write(connection, "HTTP/1.1 200 OK\r\nContent-Length: no\r\n\r\n"), List.of(502)),
-            new Fault((request, connection) -> {
-            }, List.of(504)));
+            new Fault(new Script() { // says nothing, now and then: it takes 2 s
+                private int count;
+
+                @Override
+                public void answer(ScriptedUpstream.Request request, Socket connection) throws IOException {
+                    if (count++ % 20 != 0) {
+                        SoakIT.close(request, connection);
+                    }
+                }
+            }, List.of(200, 502, 504)));
 
     private static void close(ScriptedUpstream.Request request, Socket connection) throws IOException {
         connection.close();
@@ -78,7 +86,7 @@ class SoakIT {
     @Test
     void noAnswerIsWrongAndNothingGrows() throws IOException {
         long duration = DurationConverter.parseDuration(System.getProperty("soak")).toNanos();
-        var settings = Map.of("CHAT_TIMEOUT", "300ms", "CHAT_STREAM_IDLE_TIMEOUT", "300ms");
+        var settings = Map.of("CHAT_TIMEOUT", "2s");
         var streaming = new java.util.HashMap<>(settings);
         streaming.put("CHAT_RESPONSE_MODE", "stream");
         try (var upstream = ScriptedUpstream.start(SoakIT::echo);

@@ -5,13 +5,21 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.KeyStore;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import org.junit.jupiter.api.Test;
@@ -48,6 +56,71 @@ class TlsIT {
             assertRefused(function, "TLS failed: No subject alternative DNS name matching localhost found");
             assertTrue(upstream.requests.isEmpty());
         }
+    }
+
+    /** The REST client forgets a connection that it gets after the call was given up: 50 of them were all it would ever open. */
+    @Test
+    void afterHandshakesThatTookTooLongTheNextRequestIsAnswered() throws Exception {
+        try (var upstream = ScriptedUpstream.startTls(certified("localhost"), answering(200, "application/json", "{\"tls\":true}"));
+                var relay = new ServerSocket(0, 200, InetAddress.getByName("127.0.0.1"))) {
+            var slow = new AtomicBoolean(true);
+            thread(() -> relay(relay, upstream.url().getPort(), slow));
+            var settings = new HashMap<>(trusting());
+            settings.putAll(Map.of("CHAT_PRIME_TIMEOUT", "0s", "CHAT_TIMEOUT", "100ms", "CHAT_RETRIES", "0"));
+            try (var function = Deployed.against(URI.create("https://localhost:" + relay.getLocalPort()), settings)) {
+                function.lambda.awaitPoll();
+                int files = function.process.openFiles();
+                for (int i = 0; i < 60; i++) {
+                    assertTrue(function.invoke(CHAT).text().contains("Chat.UpstreamTimeout"));
+                }
+                slow.set(false);
+                String answer;
+                long start = System.nanoTime();
+                do { // the last slow handshakes may still be under way
+                    answer = function.invoke(CHAT).text();
+                } while (!answer.equals("{\"tls\":true}") && System.nanoTime() - start < TimeUnit.SECONDS.toNanos(10));
+                assertEquals("{\"tls\":true}", answer);
+                function.lambda.awaitPoll();
+                assertTrue(function.process.openFiles() < files + 20, files + " open files became " + function.process.openFiles());
+            }
+        }
+    }
+
+    /** Passes connections on, while it is slow after a quarter of a second. */
+    private static void relay(ServerSocket relay, int port, AtomicBoolean slow) {
+        while (!relay.isClosed()) {
+            try {
+                Socket from = relay.accept();
+                thread(() -> {
+                    if (slow.get()) {
+                        LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(250));
+                    }
+                    try (from; var to = new Socket("127.0.0.1", port)) {
+                        thread(() -> copy(to, from));
+                        copy(from, to);
+                    } catch (IOException e) {
+                        // the function gave up
+                    }
+                });
+            } catch (IOException e) {
+                return;
+            }
+        }
+    }
+
+    private static void copy(Socket from, Socket to) {
+        try {
+            from.getInputStream().transferTo(to.getOutputStream());
+            to.shutdownOutput();
+        } catch (IOException e) {
+            // one side went away
+        }
+    }
+
+    private static void thread(Runnable task) {
+        var thread = new Thread(task, "relay");
+        thread.setDaemon(true);
+        thread.start();
     }
 
     private static void assertRefused(Deployed function, String message) {

@@ -30,7 +30,9 @@ public final class Attempts {
 
     /** One request to the upstream. */
     public interface Call {
-        Answer ask(ChatRequest request) throws ChatError;
+
+        /** @param left until the caller must have an answer; more than nothing */
+        Answer ask(ChatRequest request, Duration left) throws ChatError;
     }
 
     private final String requestId;
@@ -67,11 +69,13 @@ public final class Attempts {
         models.addAll(fallbackModels);
         ChatError failure = null;
         for (String next : models) {
-            if (failure != null && left.get().compareTo(Duration.ZERO) <= 0) {
-                break;
-            }
             ChatRequest asked = failure == null ? request : request.withModel(next);
             for (int again = 0;; again++) {
+                Duration now = left.get();
+                if (now.compareTo(Duration.ZERO) <= 0) {
+                    throw failure != null ? failure
+                            : ChatError.timeout("no time left to ask the upstream: raise the function's timeout (Timeout in template.yaml)");
+                }
                 if (failure != null) {
                     LOG.infof("request %s: attempt %d, after %s", requestId, count + 1, failure.outline()
                             + (again > 0 ? "" : ": another model, " + next));
@@ -79,7 +83,7 @@ public final class Attempts {
                 try {
                     count++;
                     model = next;
-                    return call.ask(asked);
+                    return call.ask(asked, now);
                 } catch (ChatError e) {
                     failure = e;
                 }

@@ -24,7 +24,7 @@ public final class ChatError extends Exception {
     enum Recourse {
         /** Nothing: something may have been generated, or the same would come again. */
         NONE,
-        /** The request never arrived: its connection had been closed before. */
+        /** The request did not arrive: its connection had been closed before. */
         AT_ONCE,
         /** There was no connection. */
         CONNECT,
@@ -74,12 +74,17 @@ public final class ChatError extends Exception {
     public static ChatError tooLarge(long size, long limit) {
         return new ChatError(Kind.ResponseTooLarge, 502, "api_error", null, "response_too_large", "the answer takes " + size
                 + " bytes and this front door passes on at most " + limit
-                + ": ask for fewer tokens, or stream the answer from a Function URL");
+                + ": ask for fewer tokens, or stream the answer from a Function URL").hopeless();
+    }
+
+    static ChatError tooLong(int limit) {
+        return new ChatError(Kind.ResponseTooLarge, 502, "api_error", null, "response_too_large",
+                "the upstream's answer goes on after " + limit + " bytes, and no more of one are read: ask for fewer tokens").hopeless();
     }
 
     /** An upstream 2xx that is no completion. */
     static ChatError unusable(String message) {
-        return new ChatError(Kind.UpstreamError, 502, "api_error", null, null, message);
+        return new ChatError(Kind.UpstreamError, 502, "api_error", null, null, message).hopeless();
     }
 
     /** A header to go with the answer. */

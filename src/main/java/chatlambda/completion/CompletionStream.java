@@ -43,16 +43,26 @@ public final class CompletionStream implements Answer, Closeable {
     private final Map<String, String> headers;
     private final Upstream upstream;
     private final BlockingQueue<Object> arrived;
+    private final long asked;
     private boolean ended;
 
-    /** @param arrived chunks, in the end {@link #END} or what went wrong */
+    /**
+     * @param arrived chunks, in the end {@link #END} or what went wrong
+     * @param asked when the request began
+     */
     CompletionStream(HttpClientRequest request, HttpClientResponse response, Map<String, String> headers, Upstream upstream,
-            BlockingQueue<Object> arrived) {
+            BlockingQueue<Object> arrived, long asked) {
         this.request = request;
         this.response = response;
         this.headers = headers;
         this.upstream = upstream;
         this.arrived = arrived;
+        this.asked = asked;
+    }
+
+    /** When the request for it began, by {@link System#nanoTime}. */
+    public long asked() {
+        return asked;
     }
 
     /** Lets a response's body into a queue, a few chunks ahead of the reader; on the event loop, before the first byte of it. */
@@ -147,6 +157,5 @@ public final class CompletionStream implements Answer, Closeable {
             ended = true;
             request.reset();
         }
-        upstream.used();
     }
 }

@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
 
 /**
  * The open connections to the upstream, and what went over them since the last request began: that decides whether a request that
@@ -21,10 +22,12 @@ import java.util.concurrent.TimeUnit;
  */
 final class Connections {
 
+    /** How soon a connection that had been closed before says so: the refusal takes one way there and back. */
+    private static final long REFUSED_NANOS = TimeUnit.SECONDS.toNanos(1);
+
     private final Vertx vertx;
     private final Duration keepAlive;
     private final Map<HttpConnection, Wire> open = new ConcurrentHashMap<>();
-    private volatile long lastUsed = System.currentTimeMillis();
     private volatile long asked;
     private volatile long bound;
     private volatile Wire inUse;
@@ -40,36 +43,46 @@ final class Connections {
         ((ConnectionBase) opened).channel().pipeline().addBefore("codec", "wire", wire); // behind TLS
         open.put(opened, wire);
         opened.closeHandler(closed -> open.remove(opened));
+        opened.exceptionHandler(failure -> { // it fails the request; Vert.x would log it, with what the upstream sent
+        });
+    }
+
+    /** This one was opened ahead, for the next request. */
+    void keep(HttpConnection primed) {
+        open.computeIfPresent(primed, (connection, wire) -> {
+            wire.wanted = true;
+            return wire;
+        });
     }
 
     /**
      * A request begins. A process that was frozen wakes up with connections that the upstream has given up long ago, and does not
-     * know it yet, because the timers that would tell stood still with it: those are not used again.
+     * know it yet, because the timers that would tell stood still with it: those are not used again. Nor are those that came too late
+     * for the request that wanted them, which the REST client (3.34.1) leaves leased for ever.
      *
      * @param bound how many bytes its answer may have
      */
     void asking(long bound) {
-        if (System.currentTimeMillis() - lastUsed > keepAlive.toMillis()) {
-            drop();
-        }
+        long now = System.currentTimeMillis();
+        drop(wire -> !wire.wanted || now - wire.lastUsed > keepAlive.toMillis());
         this.bound = bound;
         inUse = null;
         asked = System.nanoTime();
-        used();
-    }
-
-    /** An answer has ended: from here on its connection is idle. */
-    void used() {
-        lastUsed = System.currentTimeMillis();
     }
 
     /** Closes them all. */
     void drop() {
-        for (HttpConnection idle : open.keySet()) {
-            var dropped = new CompletableFuture<Void>();
-            idle.close().onComplete(closed -> vertx.runOnContext(then -> dropped.complete(null)));
-            dropped.completeOnTimeout(null, 100, TimeUnit.MILLISECONDS).join();
-        }
+        drop(wire -> true);
+    }
+
+    private void drop(Predicate<Wire> stale) {
+        open.forEach((connection, wire) -> {
+            if (stale.test(wire)) {
+                var dropped = new CompletableFuture<Void>();
+                connection.close().onComplete(closed -> vertx.runOnContext(then -> dropped.complete(null)));
+                dropped.completeOnTimeout(null, 100, TimeUnit.MILLISECONDS).join();
+            }
+        });
     }
 
     /** Nothing of the request has left this process. */
@@ -80,7 +93,7 @@ final class Connections {
     /** The request went out on a connection from before, and not a byte came back: it was closed while nobody looked. */
     boolean wasStale() {
         Wire wire = inUse;
-        return wire != null && !wire.heard && wire.opened - asked < 0;
+        return wire != null && !wire.heard && wire.opened - asked < 0 && System.nanoTime() - wire.sent < REFUSED_NANOS;
     }
 
     boolean wasTooLong() {
@@ -92,8 +105,11 @@ final class Connections {
     private final class Wire extends ChannelDuplexHandler {
 
         private final long opened = System.nanoTime();
+        private volatile boolean wanted;
         private volatile boolean heard;
+        private volatile long sent;
         private volatile long read;
+        private volatile long lastUsed = System.currentTimeMillis();
 
         @Override
         public void write(ChannelHandlerContext context, Object message, ChannelPromise promise) {
@@ -102,12 +118,16 @@ final class Connections {
                 read = 0;
                 inUse = this;
             }
+            wanted = true;
+            sent = System.nanoTime();
+            lastUsed = System.currentTimeMillis();
             context.write(message, promise);
         }
 
         @Override
         public void channelRead(ChannelHandlerContext context, Object message) {
             heard = true;
+            lastUsed = System.currentTimeMillis();
             read += ((ByteBuf) message).readableBytes();
             if (read > bound) {
                 ReferenceCountUtil.release(message);

@@ -2,6 +2,8 @@ package chatlambda.completion;
 
 import io.netty.buffer.Unpooled;
 import io.netty.channel.ConnectTimeoutException;
+import io.netty.handler.codec.DecoderException;
+import io.netty.handler.codec.TooLongFrameException;
 import io.quarkus.rest.client.reactive.QuarkusRestClientBuilder;
 import io.quarkus.tls.TlsConfiguration;
 import io.smallrye.mutiny.Multi;
@@ -124,14 +126,10 @@ public final class Upstream {
      */
     public Future<Void> connect() {
         return request().map(unsent -> {
+            connections.keep(unsent.connection());
             unsent.reset();
             return null;
         });
-    }
-
-    /** An answer has ended. */
-    void used() {
-        connections.used();
     }
 
     /**
@@ -154,7 +152,6 @@ public final class Upstream {
         } catch (RuntimeException e) {
             throw unreachable(e);
         }
-        used();
         var headers = new TreeMap<String, String>();
         requireSane(response.getStringHeaders().values().stream().mapToInt(List::size).sum());
         response.getStringHeaders().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), String.join(", ", values)));
@@ -205,7 +202,7 @@ public final class Upstream {
         }
         var headers = headers(answer.response.headers());
         var head = new UpstreamAnswer(answer.response.statusCode(), headers, NO_BODY);
-        var stream = new CompletionStream(answer.request, answer.response, head.streamHeaders(), this, answer.body);
+        var stream = new CompletionStream(answer.request, answer.response, head.streamHeaders(), this, answer.body, start);
         return head.isCompletionStream() ? stream
                 : new UpstreamAnswer(head.status(), headers, rest(stream, limit.minusNanos(System.nanoTime() - start), late(limit, advice))).completion();
     }
@@ -224,12 +221,12 @@ public final class Upstream {
     /** Host and cause of a connection that could not be had, or was lost. */
     public ChatError unreachable(Throwable failure) {
         if (connections.wasTooLong()) {
-            return ChatError.tooLarge(MAX_WHOLE + 1, MAX_WHOLE);
+            return ChatError.tooLong(MAX_WHOLE);
         }
         ChatError error = ChatError.unreachable("cannot reach the upstream " + host + ": " + cause(failure));
         if (connections.wasStale()) {
             connections.drop(); // the others are no better
-            return error.with(ChatError.Recourse.AT_ONCE);
+            return error.with(ChatError.Recourse.AT_ONCE).withOutline("a kept connection that had been closed");
         }
         return connections.nothingSent() && !(root(failure) instanceof GeneralSecurityException)
                 ? error.with(ChatError.Recourse.CONNECT) : error;
@@ -265,7 +262,7 @@ public final class Upstream {
             })) != null;) {
                 body.writeBytes(chunk);
                 if (body.size() > MAX_WHOLE) {
-                    throw ChatError.tooLarge(body.size(), MAX_WHOLE);
+                    throw ChatError.tooLong(MAX_WHOLE);
                 }
             }
         } catch (IOException e) {
@@ -309,6 +306,9 @@ public final class Upstream {
         }
         if (cause instanceof ConnectTimeoutException) {
             return "no connection within " + seconds(connectTimeout) + " (chat.connect-timeout, CHAT_CONNECT_TIMEOUT)";
+        }
+        if (cause instanceof IllegalArgumentException || cause instanceof DecoderException && !(cause instanceof TooLongFrameException)) {
+            return "its answer is not HTTP"; // the message would quote it
         }
         if (cause instanceof HttpClosedException || "Connection was closed".equals(cause.getMessage())) {
             return "it closed the connection before its answer was complete";

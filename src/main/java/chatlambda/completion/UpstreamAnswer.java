@@ -25,8 +25,8 @@ import java.util.regex.Pattern;
 record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
 
     /** AI/ML API's 500 for a model's own 4xx: "400 Unable to access model gpt-4o-mini. " (aimlapi/api-docs#3). */
-    private static final Pattern DISGUISED = Pattern.compile("\\s*4\\d\\d\\b");
-    private static final Pattern GONE = Pattern.compile("no longer (available|supported)|unable to access model", Pattern.CASE_INSENSITIVE);
+    private static final Pattern DISGUISED = Pattern.compile("\\s*4(?!08|09|29)\\d\\d\\b");
+    private static final Pattern GONE = Pattern.compile("no longer available|unable to access model", Pattern.CASE_INSENSITIVE);
 
     private static final int SANE_MESSAGE = 4_000;
     private static final int SANE_MEMBERS = 64_000;
@@ -158,10 +158,11 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
     }
 
     private ChatError.Recourse recourse(String message, String code) {
-        if (status == 404 || status >= 400 && ("model_not_found".equals(code) || GONE.matcher(message).find())) {
-            return ChatError.Recourse.ANOTHER_MODEL;
+        if (status == 429 || status == 502 || status == 503) {
+            return "false".equals(headers.get("x-should-retry")) ? ChatError.Recourse.ANOTHER_MODEL : ChatError.Recourse.LATER;
         }
-        return status == 429 || status == 502 || status == 503 ? ChatError.Recourse.LATER : ChatError.Recourse.NONE;
+        return status == 404 || status >= 400 && ("model_not_found".equals(code) || GONE.matcher(message).find())
+                ? ChatError.Recourse.ANOTHER_MODEL : ChatError.Recourse.NONE;
     }
 
     private ChatError withHeaders(ChatError error) {

@@ -34,7 +34,7 @@ class AttemptsTest {
         Iterator<Object> next = Arrays.asList(outcomes).iterator();
         try {
             var request = ChatRequest.of("{\"model\":\"a\",\"messages\":[{\"role\":\"user\"}]}".getBytes(StandardCharsets.UTF_8), "d");
-            attempts.make(request, each -> {
+            attempts.make(request, (each, left) -> {
                 asked.add(each.model());
                 assertTrue(new String(each.body(), StandardCharsets.UTF_8).startsWith("{\"model\":\"" + each.model() + "\","));
                 Object outcome = next.next();
@@ -102,7 +102,9 @@ class AttemptsTest {
     void nothingIsAskedAgainBeyondTheDeadline() {
         var late = ChatError.unusable("no").with("retry-after", "5").with(Recourse.LATER);
         assertEquals(List.of("a"), models(new Attempts("r", 1, List.of(), () -> Duration.ofSeconds(5)), late));
-        assertEquals(List.of("a"), models(new Attempts("r", 0, List.of("b"), () -> Duration.ZERO), late));
+        Iterator<Duration> left = List.of(Duration.ofSeconds(9), Duration.ofSeconds(9), Duration.ZERO).iterator();
+        assertEquals(List.of("a"), models(new Attempts("r", 1, List.of("b"), left::next),
+                ChatError.unusable("no").with("retry-after", "0").with(Recourse.LATER)), "the wait took longer than was left");
         assertEquals(List.of("a", "b", "answered"), models(new Attempts("r", 1, List.of("b"), () -> Duration.ofSeconds(5)), late, FINE));
     }
 
@@ -146,11 +148,26 @@ class AttemptsTest {
         assertEquals(Optional.ofNullable(wait), Attempts.wait(failure, again, NOW, share));
     }
 
+    @Test
+    void anUpstreamThatWantsNoRetryGetsNone() {
+        var answer = new UpstreamAnswer(429, Map.of("x-should-retry", "false"), new byte[0]);
+        assertEquals(Recourse.ANOTHER_MODEL, assertThrows(ChatError.class, answer::completion).recourse());
+    }
+
+    @Test
+    void withoutTimeLeftNothingIsAsked() {
+        var attempts = new Attempts("r", 1, List.of("b"), () -> Duration.ZERO);
+        var failure = assertThrows(ChatError.class,
+                () -> attempts.make(ChatRequest.of("{\"messages\":[{\"role\":\"user\"}]}".getBytes(), "d"), (each, left) -> FINE));
+        assertEquals(504, failure.status());
+        assertEquals(0, attempts.count());
+    }
+
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
             429 | {} | LATER
             502 | {} | LATER
-            503 | {"message":"Service unavailable"} | LATER
+            503 | {"message":"The server is no longer available"} | LATER
             500 | {} | NONE
             504 | {"message":"Generation timeout"} | NONE
             400 | {} | NONE
@@ -172,7 +189,8 @@ class AttemptsTest {
     @ParameterizedTest
     @CsvSource(delimiter = '|', nullValues = "-", textBlock = """
             500 | {"message":"400 Bad schema"} | false
-            503 | {"message":"429 Too many"} | false
+            503 | {"message":"429 Too many"} | -
+            503 | {"message":"404 No such thing"} | false
             500 | {"message":"The model is under maintenance"} | -
             500 | {"message":"4000 tokens were too many"} | -
             400 | {"message":"400 Bad schema"} | -
