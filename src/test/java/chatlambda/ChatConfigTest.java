@@ -45,6 +45,14 @@ class ChatConfigTest {
     }
 
     @Test
+    void whatIsJustWithinALimitIsTaken() throws ChatConfig.Invalid {
+        assertEquals("!~", settings(Map.of("CHAT_API_KEY", "!~")).apiKey());
+        assertEquals(URI.create("http://h:65535/v1"), settings(Map.of("CHAT_URL", "http://h:65535")).upstream());
+        assertEquals(Duration.ofMillis(1), settings(Map.of("CHAT_CONNECT_TIMEOUT", "1ms")).connectTimeout());
+        assertEquals(Duration.ofDays(1), settings(Map.of("CHAT_CONNECT_TIMEOUT", "1d")).connectTimeout());
+    }
+
+    @Test
     void aKeyWithALineEndIsTheKey() throws ChatConfig.Invalid {
         assertEquals("k", settings(Map.of("CHAT_API_KEY", "k\n")).apiKey());
     }
@@ -62,6 +70,8 @@ class ChatConfigTest {
             CHAT_URL | https://h?x=1 | holds a user name, a password or a query (its value is not shown)
             CHAT_URL | https://a b | is "https://a b", not an address
             CHAT_API_KEY | absent | chat.api-key (environment variable CHAT_API_KEY) is missing: set it to
+            CHAT_API_KEY | 'a b' | chat.api-key (environment variable CHAT_API_KEY) has a character that no HTTP header can carry
+            CHAT_API_KEY | 'kü' | has a character that no HTTP header can carry
             CHAT_MODEL | '' | chat.model (environment variable CHAT_MODEL) is empty: set it to
             CHAT_CONNECT_TIMEOUT | soon | chat.connect-timeout (environment variable CHAT_CONNECT_TIMEOUT) is "soon", not a time: set it to
             CHAT_TIMEOUT | 0s | is "0s", not more than 0

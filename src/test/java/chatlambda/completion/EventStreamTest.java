@@ -1,6 +1,7 @@
 package chatlambda.completion;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import chatlambda.Events;
@@ -47,6 +48,7 @@ class EventStreamTest {
             data: 1~~data: [DONE]~~      | data: 1~~data: [DONE]~~
             data: 1~~data:[DONE]~~       | data: 1~~data:[DONE]~~
             data: 1~~data: [DONE]~       | data: 1~~data: [DONE]~~
+            data: 1~~data: [DONE] x~~    | data: 1~~data: [DONE] x~~
             data: 1~~data: [DONE]        | data: 1~~data: [DONE]~~
             data: 1~~data: [DONE]~~: bye~~data: [DONE]~~ | data: 1~~data: [DONE]~~
             data: 1^~^~data: [DONE]^~^~  | data: 1^~^~data: [DONE]^~^~
@@ -123,6 +125,11 @@ class EventStreamTest {
         events = new EventStream();
         events.accept("data: [DONE]\n".getBytes(StandardCharsets.UTF_8));
         assertEquals("\n", text(events.end(ChatError.timeout("late"))));
+        assertTrue(events.isMarked());
+        events = new EventStream();
+        events.accept("data: [DONE]".getBytes(StandardCharsets.UTF_8));
+        assertFalse(events.isMarked());
+        assertEquals("\n\n", text(events.end(ChatError.timeout("late"))));
         assertTrue(events.isMarked());
     }
 }

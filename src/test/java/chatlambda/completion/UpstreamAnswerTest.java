@@ -39,6 +39,65 @@ class UpstreamAnswerTest {
     }
 
     @ParameterizedTest
+    @CsvSource({ "200, 200", "201, 200", "299, 299" })
+    void every2xxWithAnObjectIsACompletion(int status, int passedOn) throws ChatError {
+        assertEquals(passedOn, answer(status, "{}").completion().status());
+    }
+
+    @ParameterizedTest
+    @CsvSource({ "199, 502", "300, 502", "399, 502", "400, 400", "599, 599", "600, 502" })
+    void everyOtherStatusIsAnErrorThatACallerCanTake(int status, int passedOn) {
+        assertEquals(passedOn, error(status, "{}").status());
+    }
+
+    @ParameterizedTest
+    @CsvSource({ "300, true", "399, true", "400, false", "299, false" })
+    void aRedirectAloneIsToldAsOne(int status, boolean redirect) {
+        assertEquals(redirect, error(status, "{\"error\":\"e\"}").getMessage().contains("a redirect"));
+    }
+
+    /** Response mode buffered, stream or not in the request. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            data: 1~~data: [DONE]~~       | data: 1~~data: [DONE]~~
+            data: 1~~                     | data: 1~~data: [DONE]~~
+            data: [DONE]~~data: 2~~       | data: [DONE]~~
+            """)
+    void aWholeStreamEndsWithItsMarker(String sent, String expected) throws ChatError {
+        byte[] body = sent.replace('~', '\n').getBytes(StandardCharsets.UTF_8);
+        var headers = Map.of("content-type", "Text/Event-Stream; charset=utf-8", "x-request-id", "r1");
+        var completion = new UpstreamAnswer(200, headers, body).completion();
+        assertEquals(expected.replace('~', '\n'), new String(completion.body(), StandardCharsets.UTF_8));
+        assertEquals(Map.of("content-type", "Text/Event-Stream; charset=utf-8", "x-request-id", "r1", "cache-control", "no-cache"),
+                completion.headers());
+        assertEquals(sent.equals(expected), body == completion.body());
+    }
+
+    @ParameterizedTest
+    @CsvSource({ "199, false", "200, true", "299, true", "300, false" })
+    void onlyA2xxIsAStream(int status, boolean stream) {
+        assertEquals(stream, new UpstreamAnswer(status, Map.of("content-type", "text/event-stream"), new byte[0]).isCompletionStream());
+        assertEquals(false, answer(status, "").isCompletionStream());
+    }
+
+    @Test
+    void anErrorComesWithTheUpstreamsHeaders() {
+        var answer = new UpstreamAnswer(429, Map.of("retry-after", "3", "set-cookie", "a=b", "x-request-id", "r1"), new byte[0]);
+        assertEquals(Map.of("retry-after", "3", "x-request-id", "r1"), assertThrows(ChatError.class, answer::completion).headers());
+    }
+
+    @Test
+    void anErrorIsNeverTooLargeToBePassedOn() {
+        assertEquals("m".repeat(4_000), error(400, "{\"message\":\"" + "m".repeat(4_000) + "\"}").getMessage());
+        assertEquals("m".repeat(4_000) + "...", error(400, "{\"message\":\"" + "m".repeat(4_001) + "\"}").getMessage());
+        for (int length : new int[] { 63_994, 63_995 }) { // with ,"x":"" around it 64,000 and 64,001
+            String member = ",\"x\":\"" + "m".repeat(length - 1) + "\"";
+            String json = new String(error(400, "{\"message\":\"m\"" + member + "}").json(), StandardCharsets.UTF_8);
+            assertEquals(length == 63_994, json.contains(member), () -> "of " + member.length());
+        }
+    }
+
+    @ParameterizedTest
     @ValueSource(strings = { "", "OK", "[]", "\"x\"", "{\"choices\":[", "{}{}", "<html>" })
     void a2xxThatIsNoJsonObjectIs502(String body) {
         assertEquals(502, error(200, body).status());

@@ -84,6 +84,7 @@ class EventTest {
             /live                     | live     | $default                      | -                    | /live
             /livev1/chat/completions  | live     | $default                      | -                    | /livev1/chat/completions
             /chat/completions/        | live     | $default                      | -                    | /chat/completions
+            /                         | live     | $default                      | -                    | /
             /ai/v1/chat/completions/  | live     | POST /v1/chat/completions     | -                    | /v1/chat/completions
             """)
     void thePathIsFreedOfStageAndBasePathThatTheEventShows(String path, String stage, String route, String parameter, String expected)
@@ -139,6 +140,7 @@ class EventTest {
     void headersAreFoundInAnyCaseAndFormAndTheLastOfThemCounts() throws UnsupportedEvent {
         assertEquals(Map.of("content-type", "b", "x", "1"), http("""
                 {"requestContext":{"elb":{}},"multiValueHeaders":{"Content-Type":["a","b"],"X":["1"],"Y":[],"Z":null}}""").headers());
+        assertEquals(Map.of("x", "1"), http("{\"httpMethod\":\"GET\",\"headers\":null,\"multiValueHeaders\":{\"X\":[\"1\"]}}").headers());
         assertEquals(Map.of(), http("{\"httpMethod\":\"GET\",\"headers\":null,\"multiValueHeaders\":null}").headers());
     }
 
@@ -157,6 +159,49 @@ class EventTest {
     }
 
     @Test
+    void multiValueHeadersThatAreNullAreNotAnsweredInThatForm() throws UnsupportedEvent {
+        assertEquals("{\"statusCode\":200,\"statusDescription\":\"200 OK\",\"headers\":{},\"body\":\"\",\"isBase64Encoded\":false}",
+                text(http("{\"requestContext\":{\"elb\":{}},\"multiValueHeaders\":null}").reply(200, Map.of(), new byte[0])));
+    }
+
+    @ParameterizedTest
+    @CsvSource({ "299, OK", "300, Client Error", "418, Client Error", "499, Client Error", "500, Internal Server Error", "529, Server Error" })
+    void aLoadBalancerIsToldAReasonForEveryStatus(int status, String reason) throws UnsupportedEvent {
+        String reply = text(http("{\"requestContext\":{\"elb\":{}}}").reply(status, Map.of(), new byte[0]));
+        assertTrue(reply.contains("\"statusDescription\":\"" + status + " " + reason + "\""), reply);
+    }
+
+    @Test
+    void aStreamBeginsWithStatusAndHeadersAndEightNuls() throws UnsupportedEvent {
+        assertEquals("{\"statusCode\":200,\"headers\":{\"x-a\":\"\\u0000\"}}\0\0\0\0\0\0\0\0", text(http(Events.post("")).prelude(200, Map.of("x-a", "\0"))));
+    }
+
+    @Test
+    void eachFrontDoorHasItsLimit() throws UnsupportedEvent {
+        assertEquals(1_048_576, http("{\"requestContext\":{\"elb\":{}}}").replyLimit());
+        assertEquals(6_291_556, http(Events.post("")).replyLimit());
+        assertEquals(6_291_556, http("{\"httpMethod\":\"POST\"}").replyLimit());
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            {"httpMethod":"get","requestContext":{"httpMethod":"PUT"}}              | GET
+            {"requestContext":{"httpMethod":"put"}}                                 | PUT
+            {"httpMethod":"GET","requestContext":{"http":{"method":"post"}}}        | POST
+            {"httpMethod":"GET","requestContext":{"http":{}}}                       | GET
+            {"requestContext":{"http":{}}}                                          | ''
+            """)
+    void theMethodIsFoundWhereTheFrontDoorPutsIt(String event, String method) throws UnsupportedEvent {
+        assertEquals(method, http(event).method());
+    }
+
+    @Test
+    void aBodyThatIsNotThereIsEmpty() throws UnsupportedEvent {
+        assertEquals(0, http("{\"httpMethod\":\"POST\"}").body().length);
+        assertEquals(0, http("{\"httpMethod\":\"POST\",\"body\":null,\"isBase64Encoded\":true}").body().length);
+    }
+
+    @Test
     void aBodyThatIsNotTextIsAnsweredInBase64() throws UnsupportedEvent {
         byte[] body = { (byte) 0xff, 0, 'a' };
         assertEquals("{\"statusCode\":200,\"headers\":{},\"body\":\"/wBh\",\"isBase64Encoded\":true}",
@@ -167,6 +212,7 @@ class EventTest {
     void aLoadBalancersProbeIsKnown() throws UnsupportedEvent {
         assertTrue(http(Events.file("alb-health-check")).isHealthCheck());
         assertEquals(false, http(Events.file("alb")).isHealthCheck());
+        assertEquals(false, http(Events.file("http-api")).isHealthCheck());
     }
 
     @Test

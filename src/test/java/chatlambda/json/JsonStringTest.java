@@ -27,6 +27,7 @@ class JsonStringTest {
         byte[] text = all.toString().getBytes(StandardCharsets.UTF_8);
         byte[] json = new JsonOut(16).string(text, 0).toBytes();
         assertArrayEquals(text, JsonString.decode(json, 0));
+        assertTrue(JsonString.isUtf8(text));
     }
 
     @Test
@@ -44,6 +45,20 @@ class JsonStringTest {
     }
 
     @Test
+    void escapedCharactersOfEveryLengthFollowOneAnother() {
+        byte[] json = "\"\\u0041\\u00e9\\u4e2d\\ud83d\\ude00\\uffffx\"".getBytes(StandardCharsets.US_ASCII);
+        assertEquals("Aé中😀\uffffx", new String(JsonString.decode(json, 0), StandardCharsets.UTF_8));
+    }
+
+    @Test
+    void theLengthIsKnownBeforehand() {
+        for (int c = 0; c < 0x80; c++) {
+            byte[] text = { 'a', (byte) c, 'b' };
+            assertEquals(JsonString.encodedLength(text), JsonString.encode(text, new byte[20], 0));
+        }
+    }
+
+    @Test
     void shortEscapesAreDecoded() {
         byte[] json = "[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"]".getBytes(StandardCharsets.US_ASCII);
         assertEquals("\"\\/\b\f\n\r\t", new String(JsonString.decode(json, 1), StandardCharsets.UTF_8));
@@ -54,7 +69,7 @@ class JsonStringTest {
         var random = new Random(7);
         for (int round = 0; round < 2_000; round++) {
             var text = new StringBuilder();
-            random.ints(random.nextInt(40), 0, 300).forEach(text::append);
+            random.ints(random.nextInt(40), 0, 300).forEach(text::appendCodePoint);
             random.ints(random.nextInt(40), 0, 0xd800).forEach(text::appendCodePoint);
             random.ints(random.nextInt(5), 0x10000, 0x110000).forEach(text::appendCodePoint);
             byte[] json = new JsonOut(1).string(text.toString()).toBytes();
@@ -66,7 +81,7 @@ class JsonStringTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = { "\"\\ud800\"", "\"\\udc00\"", "\"\\ud800x\"", "\"\\ud800\\n\"", "\"\\ud800\\ud800\"" })
+    @ValueSource(strings = { "\"\\ud800\"", "\"\\udc00\"", "\"\\udfff\"", "\"\\ud800x\"", "\"\\ud800\\n\"", "\"\\ud800\\ud800\"" })
     void halfASurrogatePairIsRefused(String json) {
         byte[] bytes = json.getBytes(StandardCharsets.US_ASCII);
         assertThrows(IllegalArgumentException.class, () -> JsonString.decode(bytes, 0));

@@ -85,6 +85,41 @@ class HttpReaderTest {
     }
 
     @Test
+    void aStatusLineNeedsNoReason() throws IOException {
+        var head = reader("HTTP/1.1 200\r\n\r\n", 8192).head();
+        assertEquals(200, head.status());
+        assertEquals(false, head.closes());
+        assertThrows(IOException.class, () -> reader("HTTP/1.1\r\n\r\n", 8192).head().status());
+    }
+
+    @Test
+    void http10EndsWithItsMessage() throws IOException {
+        assertEquals(true, reader("HTTP/1.0 200 OK\r\n\r\n", 8192).head().closes());
+    }
+
+    @Test
+    void aBodyThatGrowsAsItArrivesIsWhole() throws IOException {
+        int length = 20_000_000;
+        var reader = reader("HTTP/1.1 200 OK\r\nContent-Length: " + length + "\r\n\r\n" + "x".repeat(length - 1) + "y", 100_000);
+        byte[] body = reader.body(reader.head());
+        assertEquals(length, body.length);
+        assertEquals('y', body[length - 1]);
+    }
+
+    @Test
+    void aLineOf64KilobytesAnd200FieldsAreRead() throws IOException {
+        String line = "HTTP/1.1 200 " + "x".repeat(64 * 1024 - 13);
+        assertEquals(line, reader(line + "\n\n", 8192).head().startLine());
+        var fields = new StringBuilder("HTTP/1.1 200 OK\r\n");
+        for (int i = 0; i < 200; i++) {
+            fields.append('f').append(i).append(": v\r\n");
+        }
+        assertEquals(200, reader(fields + "\r\n", 8192).head().fields().size());
+        assertEquals("more than 200 header fields",
+                assertThrows(IOException.class, () -> reader(fields + "g: v\r\n\r\n", 8192).head()).getMessage());
+    }
+
+    @Test
     void aLineOrAHeaderWithoutEndIsRefused() {
         assertThrows(IOException.class, () -> reader("HTTP/1.1 200 " + "x".repeat(100_000), 8192).head());
         assertThrows(IOException.class, () -> reader("HTTP/1.1 200 OK\r\n" + "a: b\r\n".repeat(201) + "\r\n", 8192).head());
