@@ -138,6 +138,15 @@ class UpstreamAnswerTest {
     }
 
     @Test
+    void aMessageOfAnyLengthInAnyScriptComesWithTheOtherMembers() {
+        for (int length = 0; length < 300; length++) {
+            String members = "\"message\":\"" + "错".repeat(length) + "\",\"hint\":\"" + "x".repeat(100) + "\"";
+            assertEquals("{\"error\":{" + members.replace(",", ",\"type\":\"invalid_request_error\",\"param\":null,\"code\":null,") + "}}",
+                    new String(error(400, "{" + members + "}").json(), StandardCharsets.UTF_8));
+        }
+    }
+
+    @Test
     void anErrorInUtf16IsASoundErrorToo() {
         for (String charset : new String[] { "UTF-16BE", "UTF-16LE", "UTF-16", "x-UTF-16LE-BOM", "X-UTF-32BE-BOM", "X-UTF-32LE-BOM" }) {
             byte[] body = "{\"message\":\"x\",\"y\":1}".getBytes(java.nio.charset.Charset.forName(charset));
