@@ -15,10 +15,12 @@ import io.quarkus.value.registry.ValueRegistry;
 import io.smallrye.config.ConfigMappings;
 import io.smallrye.config.ConfigMappings.ConfigClass;
 import io.smallrye.config.ConfigValidationException;
+import io.smallrye.config.ConfigValue;
 import io.smallrye.config.EnvConfigSource;
 import io.smallrye.config.SmallRyeConfig;
 import io.smallrye.config.SmallRyeConfigBuilder;
 import io.smallrye.config.SysPropConfigSource;
+import org.eclipse.microprofile.config.ConfigProvider;
 import org.eclipse.microprofile.config.spi.ConfigSource;
 import org.graalvm.nativeimage.ImageInfo;
 
@@ -27,6 +29,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
 import java.util.function.Supplier;
 
@@ -44,6 +47,7 @@ final class PreparedConfig {
     private static final List<String> TELLING = List.of("quarkus", "smallrye", "mp_", "mp.", "microprofile", "config_ordinal",
             "config.ordinal");
 
+    private static final ConfigClass OURS = ConfigClass.configClass(ChatConfig.class, "chat");
     private static final SmallRyeConfig PREPARED = prepare();
 
     private PreparedConfig() {
@@ -51,20 +55,30 @@ final class PreparedConfig {
 
     /** Whether nothing is said that was not known when the image was built. */
     static boolean applies() {
-        return System.getenv().keySet().stream().noneMatch(PreparedConfig::tells)
-                && System.getProperties().stringPropertyNames().stream().noneMatch(PreparedConfig::tells)
+        return !tell(System.getenv().keySet()) && !tell(System.getProperties().stringPropertyNames())
                 && !new File(".env").exists() && !new File("config/application.properties").exists();
     }
 
-    private static boolean tells(String name) {
-        String lower = name.toLowerCase(Locale.ROOT);
-        return TELLING.stream().anyMatch(lower::contains);
+    private static boolean tell(Set<String> names) {
+        for (String name : names) {
+            String lower = name.toLowerCase(Locale.ROOT);
+            for (String telling : TELLING) {
+                if (lower.contains(telling)) {
+                    return true;
+                }
+            }
+        }
+        return false;
+    }
+
+    static boolean isInstalled() {
+        return ConfigProvider.getConfig().unwrap(SmallRyeConfig.class) == PREPARED;
     }
 
     /** The prepared configuration with our own settings as they are now. */
     static SmallRyeConfig now() {
         try {
-            ConfigMappings.registerConfigMappings(PREPARED, Set.of(ConfigClass.configClass(ChatConfig.class, "chat")));
+            ConfigMappings.registerConfigMappings(PREPARED, Set.of(OURS));
             return PREPARED;
         } catch (ConfigValidationException e) {
             throw new IllegalStateException(e); // cannot happen: each of them is optional text
@@ -141,6 +155,31 @@ final class PreparedConfig {
         public int getOrdinal() {
             return ordinal;
         }
+    }
+}
+
+@TargetClass(ConfigDiagnostic.class)
+final class DeprecatedSettings {
+
+    private DeprecatedSettings() {
+    }
+
+    @Alias
+    public static native void deprecated(String name, String advice);
+
+    /** Nobody has set one of those if nobody has set anything. */
+    @Substitute
+    public static void deprecatedProperties(Map<String, String> advice) {
+        if (PreparedConfig.isInstalled()) {
+            return;
+        }
+        SmallRyeConfig config = ConfigProvider.getConfig().unwrap(SmallRyeConfig.class);
+        advice.forEach((name, instead) -> {
+            ConfigValue value = config.getConfigValue(name);
+            if (value.getValue() != null && !value.isDefault()) {
+                deprecated(name, instead);
+            }
+        });
     }
 }
 
