@@ -28,6 +28,7 @@ final class Connections {
     private final Vertx vertx;
     private final Duration keepAlive;
     private final Map<HttpConnection, Wire> open = new ConcurrentHashMap<>();
+    private volatile boolean priming;
     private volatile long asked;
     private volatile long bound;
     private volatile Wire inUse;
@@ -47,12 +48,9 @@ final class Connections {
         });
     }
 
-    /** This one was opened ahead, for the next request. */
-    void keep(HttpConnection primed) {
-        open.computeIfPresent(primed, (connection, wire) -> {
-            wire.wanted = true;
-            return wire;
-        });
+    /** Whether connections are opened ahead, for the first request. */
+    void priming(boolean begun) {
+        priming = begun;
     }
 
     /**
@@ -105,7 +103,7 @@ final class Connections {
     private final class Wire extends ChannelDuplexHandler {
 
         private final long opened = System.nanoTime();
-        private volatile boolean wanted;
+        private volatile boolean wanted = priming;
         private volatile boolean heard;
         private volatile long sent;
         private volatile long read;

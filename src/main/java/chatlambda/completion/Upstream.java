@@ -125,8 +125,8 @@ public final class Upstream {
      * @return completes when that is done, or why it could not be
      */
     public Future<Void> connect() {
-        return request().map(unsent -> {
-            connections.keep(unsent.connection());
+        connections.priming(true);
+        return request().onComplete(done -> connections.priming(false)).map(unsent -> {
             unsent.reset();
             return null;
         });
