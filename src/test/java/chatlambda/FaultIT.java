@@ -10,7 +10,6 @@ import chatlambda.local.LocalLambda.InvokeMode;
 import chatlambda.local.Outcome;
 import jakarta.json.JsonObject;
 import java.io.IOException;
-import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -324,11 +323,11 @@ class FaultIT {
                 .map(fault -> DynamicTest.dynamicTest(fault.name, () -> meet(fault)));
     }
 
-    private static void meet(Fault fault) throws InterruptedException {
+    private static void meet(Fault fault) throws IOException {
         upstream.script(ANSWER);
         answered(fault.function); // so that there is a connection from before
         if (fault.fresh) {
-            closeAll(fault.function);
+            upstream.retire();
         }
         upstream.script(fault.script);
         long start = System.nanoTime();
@@ -357,18 +356,6 @@ class FaultIT {
     private static void answered(Deployed function) {
         String said = told(function.invoke(Events.post(CHAT)));
         assertTrue(said.startsWith("200") && said.endsWith(FINE), said);
-    }
-
-    private static void closeAll(Deployed function) throws InterruptedException {
-        for (Socket connection : upstream.connections) {
-            try {
-                connection.close();
-            } catch (IOException e) {
-                throw new java.io.UncheckedIOException(e);
-            }
-        }
-        function.lambda.awaitPoll();
-        Thread.sleep(100); // the function must have noticed: nothing shows that from outside
     }
 
     /** Status, headers and body, as text, whether the reply is whole or streamed. */

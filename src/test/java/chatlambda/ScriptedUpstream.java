@@ -12,6 +12,7 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
 
 import javax.net.ssl.SSLContext;
 
@@ -88,6 +89,23 @@ final class ScriptedUpstream implements AutoCloseable {
 
     URI url() {
         return URI.create(scheme + "://" + (scheme.equals("https") ? "localhost" : "127.0.0.1") + ":" + server.getLocalPort());
+    }
+
+    /** Closes its side of every connection, and waits until the function has noticed and closed the other. */
+    void retire() throws IOException {
+        for (Socket connection : connections) {
+            if (!connection.isClosed()) {
+                connection.shutdownOutput();
+            }
+        }
+        long start = System.nanoTime();
+        while (!connections.stream().allMatch(Socket::isClosed)) { // what serves them closes them at their end
+            if (System.nanoTime() - start > TimeUnit.SECONDS.toNanos(30)) {
+                throw new AssertionError("the function keeps a connection that has ended");
+            }
+            Thread.onSpinWait();
+        }
+        connections.clear();
     }
 
     Request request() {
