@@ -77,7 +77,8 @@ public interface ChatConfig {
 
     /** What the function works with: every value is there and sound. */
     record Settings(URI upstream, String apiKey, String model, Duration connectTimeout, Duration timeout, Duration reserve,
-            ResponseMode responseMode, Duration streamIdleTimeout, Duration keepAlive, Duration primeTimeout, int retries, List<String> fallbackModels) {
+            ResponseMode responseMode, Duration streamIdleTimeout, Duration keepAlive, Duration primeTimeout, int retries,
+            List<String> fallbackModels) {
 
         private static final Set<String> VARIABLES = Set.of("CHAT_URL", "CHAT_API_KEY", "CHAT_MODEL", "CHAT_CONNECT_TIMEOUT",
                 "CHAT_TIMEOUT", "CHAT_RESERVE", "CHAT_RESPONSE_MODE", "CHAT_STREAM_IDLE_TIMEOUT", "CHAT_KEEP_ALIVE", "CHAT_PRIME_TIMEOUT",
@@ -123,8 +124,8 @@ public interface ChatConfig {
                 if (given.get().indexOf('@') >= 0 || url.getRawQuery() != null) {
                     problems.add(problem("url", "holds a user name, a password or a query (its value is not shown)",
                             "give the key in CHAT_API_KEY, and nothing behind the path"));
-                } else if (url.getPort() == 0 || url.getPort() > 65_535 || !("https".equals(url.getScheme()) || "http".equals(url.getScheme())) || url.getHost() == null
-                        || url.getRawFragment() != null) {
+                } else if (url.getPort() == 0 || url.getPort() > 65_535 || url.getHost() == null || url.getRawFragment() != null
+                        || !("https".equals(url.getScheme()) || "http".equals(url.getScheme()))) {
                     problems.add(problem("url", "is \"" + given.get() + "\", not an http or https address", remedy));
                 }
                 String base = url.toString();

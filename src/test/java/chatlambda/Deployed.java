@@ -110,6 +110,13 @@ final class Deployed implements AutoCloseable {
             return process.pid();
         }
 
+        /** @param name {@code STOP} and {@code CONT}, as Lambda freezes and thaws, or {@code TERM} */
+        void signal(String name) throws IOException, InterruptedException {
+            if (new ProcessBuilder("kill", "-" + name, Long.toString(pid())).start().waitFor() != 0) {
+                throw new IOException("no process to send " + name + " to");
+            }
+        }
+
         /** Resident memory in kilobytes; {@code name} is {@code VmRSS} or, for the highest so far, {@code VmHWM}. */
         long memory(String name) throws IOException {
             return Files.readAllLines(Path.of("/proc/" + pid() + "/status")).stream().filter(line -> line.startsWith(name + ":"))

@@ -363,10 +363,9 @@ class FaultIT {
         JsonObject reply;
         String body;
         if (outcome.streamed()) {
-            String text = outcome.text();
-            int end = text.indexOf("\0\0\0\0\0\0\0\0");
-            reply = Events.json(text.substring(0, end));
-            body = text.substring(end + 8);
+            String[] parts = outcome.text().split("\0{8}", 2);
+            reply = Events.json(parts[0]);
+            body = parts[1];
         } else {
             reply = Events.json(outcome.text());
             body = reply.getBoolean("isBase64Encoded", false)

@@ -130,16 +130,12 @@ class PrimeIT {
     private static final Duration FREEZE = io.quarkus.runtime.configuration.DurationConverter.parseDuration(System.getProperty("freeze", "700ms"));
 
     private static void freeze(Deployed function, ScriptedUpstream upstream) throws IOException, InterruptedException {
-        signal("STOP", function);
+        function.process.signal("STOP");
         for (var connection : upstream.connections) {
             connection.close();
         }
         LockSupport.parkNanos(FREEZE.toNanos());
-        signal("CONT", function);
-    }
-
-    private static void signal(String name, Deployed function) throws IOException, InterruptedException {
-        assertEquals(0, new ProcessBuilder("kill", "-" + name, Long.toString(function.process.pid())).start().waitFor());
+        function.process.signal("CONT");
     }
 
     @Test

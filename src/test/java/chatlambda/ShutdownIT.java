@@ -23,7 +23,7 @@ class ShutdownIT {
 
     private static void endsPromptly(Deployed function) throws Exception {
         long start = System.nanoTime();
-        assertEquals(0, new ProcessBuilder("kill", "-TERM", Long.toString(function.process.pid())).start().waitFor());
+        function.process.signal("TERM");
         assertEquals(0, function.process.exitCode());
         long took = (System.nanoTime() - start) / 1_000_000;
         System.out.println("SIGTERM to the end: " + took + " ms");

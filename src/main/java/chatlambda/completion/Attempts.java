@@ -16,7 +16,8 @@ import java.util.function.Supplier;
 
 /**
  * Asks until there is an answer or asking again cannot help: once more where nothing can have been generated, or where the upstream
- * itself says so; another model where one is not to be had. Nothing is asked again that may have cost money.
+ * itself says so; another model where one is not to be had. Nothing is asked again after a byte of an answer, a 500 or a 504: that may
+ * have cost money.
  *
  * @see ChatError.Recourse what may be done about which failure
  */

@@ -5,6 +5,7 @@ import io.netty.channel.ChannelDuplexHandler;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelPromise;
 import io.netty.util.ReferenceCountUtil;
+import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpConnection;
 import io.vertx.core.net.impl.ConnectionBase;
@@ -74,13 +75,12 @@ final class Connections {
     }
 
     private void drop(Predicate<Wire> stale) {
-        open.forEach((connection, wire) -> {
-            if (stale.test(wire)) {
-                var dropped = new CompletableFuture<Void>();
-                connection.close().onComplete(closed -> vertx.runOnContext(then -> dropped.complete(null)));
-                dropped.completeOnTimeout(null, 100, TimeUnit.MILLISECONDS).join();
-            }
-        });
+        var closing = open.entrySet().stream().filter(each -> stale.test(each.getValue())).map(each -> each.getKey().close()).toList();
+        if (!closing.isEmpty()) {
+            var dropped = new CompletableFuture<Void>();
+            Future.join(closing).onComplete(closed -> vertx.runOnContext(then -> dropped.complete(null)));
+            dropped.completeOnTimeout(null, 100, TimeUnit.MILLISECONDS).join();
+        }
     }
 
     /** Nothing of the request has left this process. */
