@@ -1,5 +1,8 @@
 package chatlambda;
 
+import chatlambda.access.Access;
+import chatlambda.completion.Limits;
+import chatlambda.secret.Secret;
 import io.quarkus.runtime.configuration.DurationConverter;
 import io.smallrye.config.ConfigMapping;
 import io.smallrye.config.WithDefault;
@@ -9,10 +12,16 @@ import java.net.URISyntaxException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * The settings as they were given: text, so that {@link Settings#of} can tell of all that is wrong with them at once, each with
@@ -25,8 +34,24 @@ public interface ChatConfig {
     @WithDefault("https://api.aimlapi.com")
     Optional<String> url();
 
-    /** The upstream's bearer key. Required. */
+    /** The upstream's bearer key, or the ARN of the secret that holds it. Required, but for callers who bring their own. */
     Optional<String> apiKey();
+
+    /** How callers over HTTP are known. */
+    @WithDefault("keys")
+    Optional<String> auth();
+
+    /** Who may call: {@code name=sha256hex}, separated by commas; one name may have several keys. */
+    Optional<String> clientKeys();
+
+    /** Globs, separated by commas; {@code name=glob} is for that client alone, and no other glob is then. */
+    Optional<String> allowedModels();
+
+    /** How long a request may be, in bytes: for all, or {@code name=bytes} for one client; separated by commas. */
+    Optional<String> maxRequestBytes();
+
+    /** How many tokens a request may ask for: for all, or {@code name=tokens} for one client; separated by commas. */
+    Optional<String> maxTokensCap();
 
     /** Used when a request names no model. */
     @WithDefault("google/gemini-2.5-pro-preview-05-06")
@@ -67,6 +92,14 @@ public interface ChatConfig {
     /** Models to ask, in this order, when the one asked for is not to be had; separated by commas. */
     Optional<String> fallbackModels();
 
+    /** Whether the access log carries metrics in CloudWatch's embedded format. */
+    @WithDefault("true")
+    Optional<String> metrics();
+
+    /** Whether the caller's {@code traceparent} and X-Ray's trace id go upstream. */
+    @WithDefault("false")
+    Optional<String> propagateTrace();
+
     /** How answers go out: {@code chat.response-mode}. */
     enum ResponseMode {
         /** Whole, at most 6 MB: HTTP API, ALB, Function URL with BUFFERED, {@code Invoke}. */
@@ -75,14 +108,22 @@ public interface ChatConfig {
         STREAM
     }
 
-    /** What the function works with: every value is there and sound. */
-    record Settings(URI upstream, String apiKey, String model, Duration connectTimeout, Duration timeout, Duration reserve,
+    /**
+     * What the function works with: every value is there and sound.
+     *
+     * @param apiKey the key, or the ARN of the secret that holds it; null where callers bring their own
+     */
+    record Settings(URI upstream, String apiKey, Access access, String model, Duration connectTimeout, Duration timeout, Duration reserve,
             ResponseMode responseMode, Duration streamIdleTimeout, Duration keepAlive, Duration primeTimeout, int retries,
-            List<String> fallbackModels) {
+            List<String> fallbackModels, boolean metrics, boolean propagateTrace) {
 
+        private static final Pattern CLIENT = Pattern.compile("[A-Za-z0-9._-]{1,64}");
+        private static final Pattern SHA_256 = Pattern.compile("[0-9a-fA-F]{64}");
+        private static final Pattern NUMBER = Pattern.compile("0*[1-9][0-9]{0,14}");
         private static final Set<String> VARIABLES = Set.of("CHAT_URL", "CHAT_API_KEY", "CHAT_MODEL", "CHAT_CONNECT_TIMEOUT",
                 "CHAT_TIMEOUT", "CHAT_RESERVE", "CHAT_RESPONSE_MODE", "CHAT_STREAM_IDLE_TIMEOUT", "CHAT_KEEP_ALIVE", "CHAT_PRIME_TIMEOUT",
-                "CHAT_RETRIES", "CHAT_FALLBACK_MODELS");
+                "CHAT_RETRIES", "CHAT_FALLBACK_MODELS", "CHAT_AUTH", "CHAT_CLIENT_KEYS", "CHAT_ALLOWED_MODELS",
+                "CHAT_MAX_REQUEST_BYTES", "CHAT_MAX_TOKENS_CAP", "CHAT_METRICS", "CHAT_PROPAGATE_TRACE");
 
         /**
          * @param variables the environment: one that begins with {@code CHAT_} and is not known is a typo, and the key is taken from
@@ -91,9 +132,11 @@ public interface ChatConfig {
          */
         public static Settings of(ChatConfig config, Map<String, String> variables) throws Invalid {
             var problems = new ArrayList<String>();
+            Access access = access(config, problems);
             var settings = new Settings(
                     upstream(config.url(), problems),
-                    apiKey(Optional.ofNullable(variables.get("CHAT_API_KEY")).or(config::apiKey), problems),
+                    apiKey(Optional.ofNullable(variables.get("CHAT_API_KEY")).or(config::apiKey), access, problems),
+                    access,
                     model(config.model(), problems),
                     connectTimeout(config.connectTimeout(), problems),
                     duration("timeout", config.timeout(), false, problems),
@@ -103,7 +146,9 @@ public interface ChatConfig {
                     duration("keep-alive", config.keepAlive(), true, problems),
                     duration("prime-timeout", config.primeTimeout(), true, problems),
                     retries(config.retries(), problems),
-                    fallbackModels(config.fallbackModels(), problems));
+                    fallbackModels(config.fallbackModels(), problems),
+                    isTrue("metrics", config.metrics(), problems),
+                    isTrue("propagate-trace", config.propagateTrace(), problems));
             variables.keySet().stream().filter(name -> name.startsWith("CHAT_") && !VARIABLES.contains(name)).sorted()
                     .forEach(name -> problems.add(name + " is not a setting: remove it, or correct it to one of "
                             + String.join(", ", VARIABLES.stream().sorted().toList())));
@@ -141,8 +186,15 @@ public interface ChatConfig {
             }
         }
 
-        private static String apiKey(Optional<String> given, List<String> problems) {
-            String remedy = "set it to the upstream's key, in a deployment from AWS Secrets Manager (see template.yaml)";
+        private static String apiKey(Optional<String> given, Access access, List<String> problems) {
+            String remedy = "set it to the ARN of the secret that holds the upstream's key (see template.yaml), or to the key itself";
+            if (access.mode() == Access.Mode.PASSTHROUGH) {
+                if (given.isPresent()) {
+                    problems.add(problem("api-key", "is set, while chat.auth (CHAT_AUTH) is passthrough, which sends the callers' own keys upstream",
+                            "remove one of the two"));
+                }
+                return null;
+            }
             if (given.isEmpty() || given.get().isBlank()) {
                 problems.add(problem("api-key", given.isEmpty() ? "is missing" : "is blank", remedy));
                 return null;
@@ -151,7 +203,86 @@ public interface ChatConfig {
             if (key.chars().anyMatch(c -> c <= ' ' || c > '~')) {
                 problems.add(problem("api-key", "has a character that no HTTP header can carry (its value is not shown)", remedy));
             }
+            if (Secret.isNamed(key) && !Secret.isName(key)) {
+                problems.add(problem("api-key", "is \"" + key + "\", an ARN of neither a secret nor a parameter",
+                        "set it to arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME or arn:aws:ssm:REGION:ACCOUNT:parameter/NAME"));
+            }
             return key;
+        }
+
+        private static Access access(ChatConfig config, List<String> problems) {
+            var mode = oneOf(Access.Mode.values(), "auth", config.auth(), problems,
+                    "set it to keys, to iam where the front door authenticates, or to passthrough");
+            List<Access.Key> keys = clientKeys(config.clientKeys(), problems);
+            if (mode != Access.Mode.KEYS && !keys.isEmpty()) {
+                problems.add(problem("client-keys", "is set, and not looked at while chat.auth (CHAT_AUTH) is not keys", "remove one of the two"));
+            }
+            Set<String> clients = Stream.concat(keys.stream().map(Access.Key::client), Stream.of(Access.DIRECT)).collect(Collectors.toSet());
+            var models = byClient("allowed-models", config.allowedModels(), clients, problems);
+            var bytes = numbers("max-request-bytes", config.maxRequestBytes(), clients, problems);
+            var tokens = numbers("max-tokens-cap", config.maxTokensCap(), clients, problems);
+            var limits = new HashMap<String, Limits>();
+            for (String client : Stream.of(models, bytes, tokens).flatMap(each -> each.keySet().stream()).collect(Collectors.toSet())) {
+                limits.put(client, new Limits(of(models, client, List.of()), of(bytes, client, 0L), of(tokens, client, 0L)));
+            }
+            return new Access(mode == null ? Access.Mode.KEYS : mode, keys, limits);
+        }
+
+        private static <T> T of(Map<String, T> limits, String client, T none) {
+            T own = limits.get(client);
+            return own != null ? own : limits.getOrDefault(Access.EVERYBODY_ELSE, none);
+        }
+
+        private static List<Access.Key> clientKeys(Optional<String> given, List<String> problems) {
+            String remedy = "set it to name=hash, where the hash is what this prints: printf %s \"$KEY\" | sha256sum";
+            var keys = new ArrayList<Access.Key>();
+            for (String item : items(given)) {
+                String name = item.substring(0, Math.max(0, item.indexOf('='))).strip();
+                String hash = item.substring(item.indexOf('=') + 1).strip();
+                if (!CLIENT.matcher(name).matches() || Access.RESERVED.contains(name)) {
+                    problems.add(problem("client-keys", "has an item that does not begin with a client's name and = (it is not shown; direct, iam and passthrough are no client's names)", remedy));
+                } else if (!SHA_256.matcher(hash).matches()) {
+                    problems.add(problem("client-keys", "has for " + name + " what is no SHA-256 in hex (it is not shown)", remedy));
+                } else {
+                    keys.add(new Access.Key(name, HexFormat.of().parseHex(hash)));
+                }
+            }
+            return keys;
+        }
+
+        /** {@code value} for all, {@code client=value} for one. */
+        private static Map<String, List<String>> byClient(String name, Optional<String> given, Set<String> clients, List<String> problems) {
+            var values = new HashMap<String, List<String>>();
+            for (String item : items(given)) {
+                int equals = item.indexOf('=');
+                String client = equals < 0 ? Access.EVERYBODY_ELSE : item.substring(0, equals).strip();
+                String value = item.substring(equals + 1).strip();
+                if (equals >= 0 && !clients.contains(client) || value.isEmpty()) {
+                    problems.add(problem(name, value.isEmpty() ? "has an empty item" : "names the client \"" + client + "\"",
+                            "set it to values, or to client=value for one whom CHAT_CLIENT_KEYS names"));
+                }
+                values.computeIfAbsent(client, none -> new ArrayList<>()).add(value);
+            }
+            return values;
+        }
+
+        private static Map<String, Long> numbers(String name, Optional<String> given, Set<String> clients, List<String> problems) {
+            var numbers = new HashMap<String, Long>();
+            byClient(name, given, clients, problems).forEach((client, values) -> {
+                String value = String.join(",", values);
+                if (NUMBER.matcher(value).matches()) {
+                    numbers.put(client, Long.parseLong(value));
+                } else {
+                    problems.add(problem(name, "is \"" + value + "\"" + (client.isEmpty() ? "" : " for " + client) + ", not one whole number above 0",
+                            "set it to a number such as 100000"));
+                }
+            });
+            return numbers;
+        }
+
+        private static List<String> items(Optional<String> given) {
+            return given.isEmpty() || given.get().isBlank() ? List.of()
+                    : Arrays.stream(given.get().split(",", -1)).map(String::strip).toList();
         }
 
         private static String model(Optional<String> given, List<String> problems) {
@@ -172,10 +303,7 @@ public interface ChatConfig {
         }
 
         private static List<String> fallbackModels(Optional<String> given, List<String> problems) {
-            if (given.isEmpty() || given.get().isBlank()) {
-                return List.of();
-            }
-            List<String> models = Arrays.stream(given.get().split(",", -1)).map(String::strip).toList();
+            List<String> models = items(given);
             if (models.stream().anyMatch(model -> model.isEmpty() || model.chars().anyMatch(c -> c <= ' ' || c > '~'))) {
                 problems.add(problem("fallback-models", "is \"" + given.get() + "\", which names no model, or one that is not plain ASCII,"
                         + " between two commas", "set it to models' ids such as google/gemini-2.5-pro,openai/gpt-4o"));
@@ -184,14 +312,27 @@ public interface ChatConfig {
         }
 
         private static ResponseMode responseMode(Optional<String> given, List<String> problems) {
-            for (ResponseMode mode : ResponseMode.values()) {
-                if (mode.name().equalsIgnoreCase(given.orElse("").strip())) {
-                    return mode;
+            return oneOf(ResponseMode.values(), "response-mode", given, problems,
+                    "set it to buffered, or to stream where the front door streams");
+        }
+
+        private static <T extends Enum<T>> T oneOf(T[] all, String name, Optional<String> given, List<String> problems, String remedy) {
+            for (T each : all) {
+                if (each.name().equalsIgnoreCase(given.orElse("").strip())) {
+                    return each;
                 }
             }
-            problems.add(problem("response-mode", given.isEmpty() ? "is empty" : "is \"" + given.get() + "\", not a response mode",
-                    "set it to buffered, or to stream where the front door streams"));
+            problems.add(problem(name, given.isEmpty() ? "is empty" : "is \"" + given.get() + "\", none of "
+                    + Arrays.stream(all).map(each -> each.name().toLowerCase(Locale.ROOT)).collect(Collectors.joining(", ")), remedy));
             return null;
+        }
+
+        private static boolean isTrue(String name, Optional<String> given, List<String> problems) {
+            String text = given.orElse("").strip();
+            if (!text.equals("true") && !text.equals("false")) {
+                problems.add(problem(name, given.isEmpty() ? "is empty" : "is \"" + given.get() + "\"", "set it to true or false"));
+            }
+            return text.equals("true");
         }
 
         private static Duration connectTimeout(Optional<String> given, List<String> problems) {
@@ -222,7 +363,7 @@ public interface ChatConfig {
         }
 
         private static String problem(String name, String what, String remedy) {
-            return "chat." + name + " (environment variable CHAT_" + name.replace('-', '_').toUpperCase(java.util.Locale.ROOT) + ") "
+            return "chat." + name + " (environment variable CHAT_" + name.replace('-', '_').toUpperCase(Locale.ROOT) + ") "
                     + what + ": " + remedy;
         }
     }

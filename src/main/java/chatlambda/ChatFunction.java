@@ -1,6 +1,8 @@
 package chatlambda;
 
 import chatlambda.ChatConfig.Settings;
+import chatlambda.access.Access;
+import chatlambda.access.Client;
 import chatlambda.completion.Answer;
 import chatlambda.completion.Attempts;
 import chatlambda.completion.ChatError;
@@ -12,11 +14,15 @@ import chatlambda.completion.Upstream;
 import chatlambda.event.Direct;
 import chatlambda.event.Event;
 import chatlambda.event.UnsupportedEvent;
+import chatlambda.log.AccessLine;
+import chatlambda.log.AccessLog;
+import chatlambda.log.JsonLines;
 import chatlambda.runtime.Invocation;
 import chatlambda.runtime.InvocationLoop;
 import chatlambda.runtime.InvocationLoop.FunctionError;
 import chatlambda.runtime.InvocationLoop.Response;
 import chatlambda.runtime.ResponseStream;
+import chatlambda.secret.UpstreamKey;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -24,6 +30,7 @@ import java.time.Instant;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.regex.Pattern;
 
 /** The whole path: event in, chat request, upstream, completion, reply out. */
 public final class ChatFunction implements InvocationLoop.Function {
@@ -35,38 +42,75 @@ public final class ChatFunction implements InvocationLoop.Function {
     private static final String RAISE_SETTING = "raise chat.timeout (CHAT_TIMEOUT), or ask for fewer tokens";
     private static final String RAISE_TIMEOUT = "raise the function's timeout (Timeout in template.yaml), or ask for fewer tokens";
 
+    /** W3C's: version, trace, parent and flags. */
+    private static final Pattern TRACEPARENT = Pattern.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}");
+    /** A code of the upstream's that is one, and so fit for the log. */
+    private static final Pattern CODE = Pattern.compile("[A-Za-z0-9_.:-]{1,64}");
+
     private final Settings settings;
+    private final Access access;
     private final Upstream upstream;
+    private final UpstreamKey key;
+    private final AccessLog log;
     private final boolean streams;
 
-    public ChatFunction(Settings settings, Upstream upstream) {
+    /** Of the invocation that is being answered: there is one at a time. */
+    private AccessLine line;
+
+    /** @param key of the upstream, for callers who bring none */
+    public ChatFunction(Settings settings, Access access, Upstream upstream, UpstreamKey key, AccessLog log) {
         this.settings = settings;
+        this.access = access;
         this.upstream = upstream;
+        this.key = key;
+        this.log = log;
         this.streams = settings.responseMode() == ChatConfig.ResponseMode.STREAM;
     }
 
     @Override
     public Response handle(Invocation invocation) throws FunctionError {
+        JsonLines.belongTo(invocation.requestId());
+        line = new AccessLine();
+        line.requestId = invocation.requestId();
+        line.traceId = invocation.traceId();
         try {
             Event event = Event.read(invocation.event());
+            line.door = event.door();
             return event instanceof Event.Http http ? reply(http, invocation) : completion((Direct) event, invocation);
         } catch (UnsupportedEvent e) {
+            line.status = 400;
+            line.code = "unsupported_event";
             throw new FunctionError("Chat.UnsupportedEvent", e.getMessage());
         }
+    }
+
+    @Override
+    public void done(Invocation invocation) {
+        line.totalNanos = System.nanoTime() - invocation.arrived();
+        line.remainingMillis = Duration.between(Instant.now(), invocation.deadline()).toMillis();
+        if (!line.isHealthCheck) {
+            log.write(line);
+        }
+        JsonLines.belongTo(null);
     }
 
     /** To another Lambda: the completion itself, or a function error that says in JSON what an HTTP caller would have got. */
     private Response completion(Direct event, Invocation invocation) throws FunctionError {
         try {
-            Answer answer = ask(event, invocation, new TreeMap<>());
+            Client client = access.direct();
+            line.client = client.name();
+            Answer answer = ask(event, client, invocation, new TreeMap<>());
             String contentType = answer.headers().get("content-type");
             if (answer instanceof CompletionStream stream) {
                 return new Response.Streamed(contentType, out -> relay(stream, invocation, out), stream);
             }
             byte[] body = ((Completion) answer).body();
-            return streams ? new Response.Streamed(contentType, out -> out.write(body, body.length), null)
+            Response response = streams ? new Response.Streamed(contentType, out -> out.write(body, body.length), null)
                     : new Response.Whole(contentType, fitting(body, Direct.REPLY_LIMIT));
+            answered(answer.status(), body.length);
+            return response;
         } catch (ChatError e) {
+            failed(e);
             throw new FunctionError("Chat." + e.kind(), new String(e.json(), StandardCharsets.UTF_8));
         }
     }
@@ -76,13 +120,17 @@ public final class ChatFunction implements InvocationLoop.Function {
         headers.put("x-request-id", invocation.requestId());
         try {
             if (event.isHealthCheck()) {
+                line.isHealthCheck = true;
                 return reply(event, 200, headers, NO_BODY);
             }
+            Client client = access.admit(event.headers());
+            line.client = client.name();
             requireChatRoute(event);
             long asked = System.nanoTime();
-            Answer answer = ask(event, invocation, headers);
+            Answer answer = ask(event, client, invocation, headers);
             headers.putAll(answer.headers());
-            headers.put("server-timing", "upstream;dur=" + milliseconds(asked) + ", total;dur=" + milliseconds(invocation.arrived()));
+            headers.put("server-timing", "upstream;dur=" + milliseconds(asked) + ", total;dur="
+                    + milliseconds(invocation.arrived()));
             if (answer instanceof CompletionStream stream) {
                 byte[] prelude = event.prelude(200, headers);
                 return new Response.Streamed(Event.PRELUDE_TYPE, out -> {
@@ -90,11 +138,16 @@ public final class ChatFunction implements InvocationLoop.Function {
                     relay(stream, invocation, out);
                 }, stream);
             }
-            return reply(event, answer.status(), headers, ((Completion) answer).body());
+            byte[] body = ((Completion) answer).body();
+            Response response = reply(event, answer.status(), headers, body);
+            answered(answer.status(), body.length);
+            return response;
         } catch (ChatError e) {
+            failed(e);
             headers.putAll(e.headers());
             headers.put("content-type", "application/json");
             byte[] body = e.json();
+            line.responseBytes = body.length;
             return streams ? streamed(event, e.status(), headers, body)
                     : new Response.Whole("application/json", event.reply(e.status(), headers, body));
         }
@@ -113,18 +166,48 @@ public final class ChatFunction implements InvocationLoop.Function {
         }, null);
     }
 
+    private void answered(int status, int length) {
+        line.status = status;
+        line.code = null;
+        line.responseBytes = length;
+    }
+
+    private void failed(ChatError e) {
+        line.status = e.status();
+        line.code = e.code() != null && CODE.matcher(e.code()).matches() ? e.code() : e.type();
+    }
+
     /** @param headers to which is added what was done for the answer, or for the error */
-    private Answer ask(Event event, Invocation invocation, Map<String, String> headers) throws ChatError {
+    private Answer ask(Event event, Client client, Invocation invocation, Map<String, String> headers) throws ChatError {
         ChatRequest request;
         try {
-            request = ChatRequest.of(event.body(), settings.model());
+            byte[] body = event.body();
+            line.requestBytes = body.length;
+            request = ChatRequest.of(body, settings.model(), client.limits());
         } catch (IllegalArgumentException e) {
             throw ChatError.invalid(400, null, "the request body cannot be decoded: " + e.getMessage());
         }
-        var attempts = new Attempts(invocation.requestId(), settings.retries(), settings.fallbackModels(), () -> left(invocation));
+        line.model = request.model();
+        line.stream = request.stream();
+        String traceparent = settings.propagateTrace() && event instanceof Event.Http http ? http.headers().get("traceparent") : null;
+        var attempts = new Attempts(invocation.requestId(), settings.retries(),
+                settings.fallbackModels().stream().filter(client.limits()::allow).toList(), () -> left(invocation),
+                () -> client.upstreamKey() == null && key.renew(left(invocation)));
+        long start = System.nanoTime();
         try {
-            return attempts.make(request, this::ask);
+            Answer answer = attempts.make(request, (asked, left) -> ask(asked, new Upstream.Sender(
+                    client.upstreamKey() != null ? client.upstreamKey() : key.value(),
+                    traceparent != null && TRACEPARENT.matcher(traceparent).matches() ? traceparent : null,
+                    settings.propagateTrace() ? invocation.traceId() : null), left));
+            line.usage = answer instanceof Completion completion ? completion.usage() : null;
+            return answer;
+        } catch (ChatError e) {
+            throw client.upstreamKey() == null || !ChatError.KEY_REJECTED.equals(e.code()) ? e
+                    : ChatError.unauthorized("the upstream rejected this API key: use one of the upstream's");
         } finally {
+            line.upstreamNanos = System.nanoTime() - start;
+            line.attempts = attempts.count();
+            line.answeredModel = attempts.model();
             headers.put("x-chat-attempts", Integer.toString(attempts.count()));
             String model = attempts.model();
             if (model != null && model.length() <= LONGEST_MODEL && model.chars().allMatch(c -> c > ' ' && c <= '~')) {
@@ -133,11 +216,12 @@ public final class ChatFunction implements InvocationLoop.Function {
         }
     }
 
-    private Answer ask(ChatRequest request, Duration left) throws ChatError {
+    private Answer ask(ChatRequest request, Upstream.Sender sender, Duration left) throws ChatError {
         boolean bySetting = settings.timeout().compareTo(left) < 0;
         Duration limit = bySetting ? settings.timeout() : left;
         String advice = bySetting ? RAISE_SETTING : RAISE_TIMEOUT;
-        return streams && request.stream() ? upstream.stream(request, limit, advice) : upstream.create(request, limit, advice);
+        return streams && request.stream() ? upstream.stream(request, sender, limit, advice)
+                : upstream.create(request, sender, limit, advice);
     }
 
     private Duration left(Invocation invocation) {
@@ -147,6 +231,9 @@ public final class ChatFunction implements InvocationLoop.Function {
     /** Chunk by chunk, as they come; what breaks the stream off is told in it, to the client, and behind it, to the operator. */
     private void relay(CompletionStream stream, Invocation invocation, ResponseStream out) throws IOException {
         var events = new EventStream();
+        long begun = System.nanoTime();
+        line.status = 200;
+        line.code = "answer_lost"; // until it has gone out
         Instant settled = Instant.now().minusNanos(System.nanoTime() - stream.asked()).plus(settings.timeout());
         boolean bySetting = settled.isBefore(end(invocation));
         Instant end = bySetting ? settled : end(invocation);
@@ -162,18 +249,30 @@ public final class ChatFunction implements InvocationLoop.Function {
                 if (chunk == null) {
                     break;
                 }
-                out.write(chunk, events.accept(chunk));
+                int length = events.accept(chunk);
+                out.write(chunk, length);
+                line.responseBytes += length;
+                if (line.firstChunkNanos < 0) {
+                    line.firstChunkNanos = System.nanoTime() - invocation.arrived();
+                }
             }
             byte[] missing = events.end();
             out.write(missing, missing.length);
             out.end();
+            line.responseBytes += missing.length;
+            line.code = null;
             stream.finish();
         } catch (ChatError e) {
             byte[] last = events.end(e);
             out.write(last, last.length);
+            line.responseBytes += last.length;
+            line.code = events.isMarked() ? null : e.code();
             if (!events.isMarked()) {
                 out.end("Chat." + e.kind(), new String(e.json(), StandardCharsets.UTF_8));
             }
+        } finally {
+            line.upstreamNanos += System.nanoTime() - begun;
+            line.usage = events.usage();
         }
     }
 
@@ -204,7 +303,6 @@ public final class ChatFunction implements InvocationLoop.Function {
     }
 
     private static String milliseconds(long since) {
-        long micros = (System.nanoTime() - since) / 1000;
-        return micros / 1000 + "." + micros % 1000 / 100;
+        return AccessLine.millis(System.nanoTime() - since);
     }
 }

@@ -1,9 +1,14 @@
 package chatlambda;
 
 import chatlambda.ChatConfig.Settings;
+import chatlambda.access.Access;
 import chatlambda.completion.Upstream;
+import chatlambda.log.AccessLog;
+import chatlambda.log.JsonLines;
 import chatlambda.runtime.InvocationLoop;
 import chatlambda.runtime.RuntimeApi;
+import chatlambda.secret.Secret;
+import chatlambda.secret.UpstreamKey;
 import io.quarkus.runtime.LaunchMode;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.QuarkusApplication;
@@ -13,7 +18,12 @@ import io.vertx.core.Vertx;
 import org.jboss.logging.Logger;
 import sun.misc.Signal;
 
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.util.ArrayList;
+import java.util.Map;
 
 /** Starts the function: settings, upstream, loop. In dev mode {@code chatlambda.local} does the same beside a Lambda of its own. */
 @QuarkusMain
@@ -48,6 +58,7 @@ public final class Main implements QuarkusApplication {
             return 0;
         }
         endOnSigterm(); // Quarkus has set a handler of its own meanwhile
+        JsonLines.install(System.getenv());
         String address = System.getenv("AWS_LAMBDA_RUNTIME_API");
         if (address == null) {
             System.err.println("This is an AWS Lambda function, and AWS_LAMBDA_RUNTIME_API is not set:"
@@ -55,15 +66,16 @@ public final class Main implements QuarkusApplication {
             return 2;
         }
         try (var api = new RuntimeApi(address)) {
-            Settings settings;
+            InvocationLoop loop;
             try {
-                settings = Settings.of(config, System.getenv());
-            } catch (ChatConfig.Invalid e) {
+                var settings = Settings.of(config, System.getenv());
+                loop = start(api, settings, System.getenv(), new FileOutputStream(FileDescriptor.out), tls, vertx);
+            } catch (ChatConfig.Invalid | Secret.Unavailable e) {
                 log().error(e.getMessage());
-                api.failInit("Runtime.InvalidConfiguration", e.getMessage());
+                api.failInit(e instanceof ChatConfig.Invalid ? "Runtime.InvalidConfiguration" : "Runtime.SecretUnavailable", e.getMessage());
                 return 1;
             }
-            start(api, settings, tls, vertx).run();
+            loop.run();
             return 0;
         } catch (IOException e) {
             log().errorf("the function ends: %s", e.getMessage());
@@ -76,13 +88,29 @@ public final class Main implements QuarkusApplication {
         return Logger.getLogger(Main.class);
     }
 
-    /** The function, connected to its upstream as far as that can be had within {@code chat.prime-timeout}. */
-    public static InvocationLoop start(RuntimeApi api, Settings settings, TlsConfigurationRegistry tls, Vertx vertx) {
-        var upstream = new Upstream(settings.upstream(), settings.apiKey(), settings.connectTimeout(), settings.keepAlive(),
-                tls.getDefault(), vertx);
+    /**
+     * The function, connected to its upstream as far as that can be had within {@code chat.prime-timeout}.
+     *
+     * @param environment Lambda's
+     * @param lines where access lines go
+     * @throws Secret.Unavailable the upstream's key cannot be read
+     */
+    public static InvocationLoop start(RuntimeApi api, Settings settings, Map<String, String> environment, OutputStream lines,
+            TlsConfigurationRegistry tls, Vertx vertx) throws Secret.Unavailable {
+        if (settings.access().mode() == Access.Mode.KEYS && settings.access().keys().isEmpty()) {
+            log().warn("nobody may call over HTTP: chat.client-keys (CHAT_CLIENT_KEYS) is empty, and chat.auth (CHAT_AUTH) is keys:"
+                    + " every such request gets 401");
+        }
+        String key = settings.apiKey();
+        var secret = key != null && Secret.isNamed(key) ? Secret.read(key, environment, settings.connectTimeout()) : null;
+        var upstream = new Upstream(settings.upstream(), settings.connectTimeout(), settings.keepAlive(), tls.getDefault(), vertx);
         if (!settings.primeTimeout().isZero()) {
             Rehearsal.run(settings, upstream);
         }
-        return new InvocationLoop(api, new ChatFunction(settings, upstream));
+        UpstreamKey upstreamKey = secret == null ? () -> key : Secret.await(secret);
+        var models = new ArrayList<>(settings.fallbackModels());
+        models.add(settings.model());
+        var log = new AccessLog(lines, settings.metrics(), models, environment);
+        return new InvocationLoop(api, new ChatFunction(settings, settings.access(), upstream, upstreamKey, log));
     }
 }

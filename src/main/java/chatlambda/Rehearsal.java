@@ -1,7 +1,9 @@
 package chatlambda;
 
 import chatlambda.ChatConfig.Settings;
+import chatlambda.access.Access;
 import chatlambda.completion.Upstream;
+import chatlambda.log.AccessLog;
 import chatlambda.runtime.HttpReader;
 import chatlambda.runtime.InvocationLoop;
 import chatlambda.runtime.RuntimeApi;
@@ -9,11 +11,15 @@ import org.jboss.logging.Logger;
 
 import java.io.Closeable;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -29,8 +35,12 @@ final class Rehearsal implements Closeable {
     private static final Logger LOG = Logger.getLogger(Rehearsal.class);
 
     private static final String CHAT = "{\\\"messages\\\":[{\\\"role\\\":\\\"user\\\",\\\"content\\\":\\\"\\\"}]%s}";
-    private static final String EVENT = "{\"rawPath\":\"/v1/chat/completions\",\"headers\":{\"content-type\":\"application/json\"},"
+    private static final String EVENT = "{\"rawPath\":\"/v1/chat/completions\",\"headers\":{\"content-type\":\"application/json\","
+            + "\"authorization\":\"Bearer rehearsal\"},"
             + "\"requestContext\":{\"http\":{\"method\":\"POST\"}},\"body\":\"" + CHAT + "\",\"isBase64Encoded\":false}";
+
+    private static final Access ACCESS = new Access(Access.Mode.KEYS, List.of(new Access.Key("rehearsal", HexFormat.of().parseHex(
+            "2bcd3e14dca8fdb18ca3d4e958bb1c4df002598ae6e5d80fc9d9824a6b5dc450"))), Map.of());
 
     private final ServerSocket server = new ServerSocket(0, 4, InetAddress.getLoopbackAddress());
     private final boolean streams;
@@ -72,7 +82,9 @@ final class Rehearsal implements Closeable {
         thread.start();
         String address = "127.0.0.1:" + server.getLocalPort();
         try (var api = new RuntimeApi(address)) {
-            new InvocationLoop(api, new ChatFunction(settings, upstream.standIn(URI.create("http://" + address)))).turn();
+            var log = new AccessLog(OutputStream.nullOutputStream(), settings.metrics(), List.of(settings.model()), Map.of());
+            new InvocationLoop(api, new ChatFunction(settings, ACCESS, upstream.standIn(URI.create("http://" + address)), () -> "rehearsal", log))
+                    .turn();
         }
     }
 

@@ -6,6 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import chatlambda.ChatConfig.Settings;
+import chatlambda.access.Access;
+import chatlambda.access.Client;
+import chatlambda.completion.ChatError;
+import chatlambda.completion.Limits;
 import io.smallrye.config.EnvConfigSource;
 import io.smallrye.config.SmallRyeConfigBuilder;
 import java.net.URI;
@@ -33,8 +37,10 @@ class ChatConfigTest {
 
     @Test
     void aKeyIsAllThatIsNeeded() throws ChatConfig.Invalid {
-        assertEquals(new Settings(URI.create("https://api.aimlapi.com/v1"), "k", "google/gemini-2.5-pro-preview-05-06",
-                Duration.ofSeconds(3), Duration.ofMinutes(15), Duration.ofMillis(500), ChatConfig.ResponseMode.BUFFERED, Duration.ofSeconds(60), Duration.ofSeconds(30), Duration.ofSeconds(2), 1, List.of()), settings(Map.of()));
+        assertEquals(new Settings(URI.create("https://api.aimlapi.com/v1"), "k", new Access(Access.Mode.KEYS, List.of(), Map.of()),
+                "google/gemini-2.5-pro-preview-05-06", Duration.ofSeconds(3), Duration.ofMinutes(15), Duration.ofMillis(500),
+                ChatConfig.ResponseMode.BUFFERED, Duration.ofSeconds(60), Duration.ofSeconds(30), Duration.ofSeconds(2), 1, List.of(), true,
+                false), settings(Map.of()));
     }
 
     @ParameterizedTest
@@ -76,7 +82,7 @@ class ChatConfigTest {
             CHAT_CONNECT_TIMEOUT | soon | chat.connect-timeout (environment variable CHAT_CONNECT_TIMEOUT) is "soon", not a time: set it to
             CHAT_TIMEOUT | 0s | is "0s", not more than 0
             CHAT_RESERVE | PT-1S | is "PT-1S", not 0 or more
-            CHAT_RESPONSE_MODE | chunky | is "chunky", not a response mode: set it to buffered, or to stream
+            CHAT_RESPONSE_MODE | chunky | is "chunky", none of buffered, stream: set it to buffered, or to stream
             CHAT_STREAM_IDLE_TIMEOUT | -1 | is "-1", not more than 0
             CHAT_URL | http://localhost:99999 | is "http://localhost:99999", not an http or https address
             CHAT_CONNECT_TIMEOUT | 30d | is "30d", not between 1ms and 1d
@@ -84,7 +90,21 @@ class ChatConfigTest {
             CHAT_RETRIES | -1 | is "-1", not a number from 0 to 10
             CHAT_FALLBACK_MODELS | a,,b | is "a,,b", which names no model, or one that is not plain ASCII, between two commas
             CHAT_FALLBACK_MODELS | a b | is "a b", which names no model
-            CHAT_TIMOUT | 1s | CHAT_TIMOUT is not a setting: remove it, or correct it to one of CHAT_API_KEY,
+            CHAT_AUTH | open | is "open", none of keys, iam, passthrough: set it to keys, to iam where the front door authenticates
+            CHAT_AUTH | passthrough | chat.api-key (environment variable CHAT_API_KEY) is set, while chat.auth (CHAT_AUTH) is passthrough
+            CHAT_CLIENT_KEYS | secret | has an item that does not begin with a client's name and =
+            CHAT_CLIENT_KEYS | app=secret | has for app what is no SHA-256 in hex (it is not shown): set it to name=hash, where the hash is what this prints: printf %s "$KEY" | sha256sum
+            CHAT_CLIENT_KEYS | direct=00 | direct, iam and passthrough are no client's names
+            CHAT_ALLOWED_MODELS | a,,b | has an empty item
+            CHAT_ALLOWED_MODELS | app=a | chat.allowed-models (environment variable CHAT_ALLOWED_MODELS) names the client "app": set it
+            CHAT_MAX_REQUEST_BYTES | 1M | is "1M", not one whole number above 0
+            CHAT_MAX_REQUEST_BYTES | 0 | is "0", not one whole number above 0
+            CHAT_MAX_TOKENS_CAP | '1,2' | is "1,2", not one whole number above 0
+            CHAT_MAX_TOKENS_CAP | direct=x | is "x" for direct, not one whole number above 0
+            CHAT_METRICS | yes | is "yes": set it to true or false
+            CHAT_PROPAGATE_TRACE | '' | chat.propagate-trace (environment variable CHAT_PROPAGATE_TRACE) is empty: set it to true or false
+            CHAT_API_KEY | arn:aws:s3:::bucket | is "arn:aws:s3:::bucket", an ARN of neither a secret nor a parameter
+            CHAT_TIMOUT | 1s | CHAT_TIMOUT is not a setting: remove it, or correct it to one of CHAT_ALLOWED_MODELS, CHAT_API_KEY,
             """)
     void aWrongSettingIsNamedWithItsVariableItsValueAndTheRemedy(String variable, String value, String message) {
         String said = refused(Map.of(variable, value));
@@ -102,6 +122,43 @@ class ChatConfigTest {
     @org.junit.jupiter.params.provider.ValueSource(strings = { "a$$b", "x${nope:dflt}y", "sk-${x}" })
     void theKeyIsTakenAsItIs(String key) throws ChatConfig.Invalid {
         assertEquals(key, settings(Map.of("CHAT_API_KEY", key)).apiKey());
+    }
+
+    private static final String HASH = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
+
+    @Test
+    void clientsHaveKeysOfTheirOwnAndLimitsOfTheirOwnOrEverybodys() throws ChatConfig.Invalid, ChatError {
+        var access = settings(Map.of("CHAT_CLIENT_KEYS", "app=" + HASH + ", batch=" + HASH.replace('2', 'F') + ",app=" + HASH.replace('2', '0'),
+                "CHAT_ALLOWED_MODELS", "google/*, batch=a, batch=b*, direct=c", "CHAT_MAX_REQUEST_BYTES", "batch=5",
+                "CHAT_MAX_TOKENS_CAP", "100,batch=7")).access();
+        assertEquals(List.of("app", "batch", "app"), access.keys().stream().map(Access.Key::client).toList());
+        assertEquals(Map.of("", new Limits(List.of("google/*"), 0, 100), "batch", new Limits(List.of("a", "b*"), 5, 7), "direct",
+                new Limits(List.of("c"), 0, 100)), access.limits());
+        assertEquals(new Client("app", null, new Limits(List.of("google/*"), 0, 100)),
+                access.admit(Map.of("authorization", "Bearer secret")));
+        assertEquals(new Client("direct", null, new Limits(List.of("c"), 0, 100)), access.direct());
+    }
+
+    @ParameterizedTest
+    @CsvSource({ "arn:aws:secretsmanager:eu-central-1:123456789012:secret:chat/key-AbCdEf", "arn:aws-cn:ssm:cn-north-1:123456789012:parameter/a/b" })
+    void theKeyMayBeInASecretOrAParameter(String arn) throws ChatConfig.Invalid {
+        assertEquals(arn, settings(Map.of("CHAT_API_KEY", arn)).apiKey());
+    }
+
+    @Test
+    void callersWhoBringTheirOwnKeysNeedNoneOfOurs() throws ChatConfig.Invalid {
+        assertEquals(null, settings(Map.of("CHAT_AUTH", "passthrough", "CHAT_API_KEY", "absent")).apiKey());
+    }
+
+    @Test
+    void whatIsNotLookedAtIsRefused() {
+        assertTrue(refused(Map.of("CHAT_AUTH", "iam", "CHAT_CLIENT_KEYS", "app=" + HASH)).contains("is set, and not looked at while chat.auth"));
+    }
+
+    @Test
+    void aKeyInTheClearIsNotShown() {
+        String said = refused(Map.of("CHAT_CLIENT_KEYS", "hidden,app=hidden,hidden key=" + HASH));
+        assertFalse(said.contains("hidden"), said);
     }
 
     @Test

@@ -1,5 +1,7 @@
 package chatlambda;
 
+import static org.junit.jupiter.api.Assertions.assertFalse;
+
 import chatlambda.local.LocalLambda;
 import chatlambda.local.LocalLambda.InvokeMode;
 import chatlambda.local.Outcome;
@@ -38,8 +40,8 @@ final class Deployed implements AutoCloseable {
 
     static Deployed against(URI upstream, Map<String, String> settings, InvokeMode mode, Duration timeout) {
         var lambda = LocalLambda.start(0, mode, timeout);
-        var environment = new HashMap<>(Map.of("AWS_LAMBDA_RUNTIME_API", lambda.runtimeApi(), "CHAT_API_KEY", KEY, "CHAT_URL",
-                upstream.toString()));
+        var environment = new HashMap<>(Map.of("AWS_LAMBDA_RUNTIME_API", lambda.runtimeApi(), "CHAT_API_KEY", KEY, "CHAT_AUTH", "iam",
+                "CHAT_URL", upstream.toString()));
         environment.putAll(settings);
         return new Deployed(lambda, FunctionProcess.start(environment));
     }
@@ -62,11 +64,15 @@ final class Deployed implements AutoCloseable {
     static final class FunctionProcess implements AutoCloseable {
 
         private final Process process;
-        private final Path output;
+        private final Path log;
+        private final Path errors;
+        private final boolean json;
 
-        private FunctionProcess(Process process, Path output) {
+        private FunctionProcess(Process process, Path log, Path errors, boolean json) {
             this.process = process;
-            this.output = output;
+            this.log = log;
+            this.errors = errors;
+            this.json = json;
         }
 
         static FunctionProcess start(Map<String, String> environment) {
@@ -76,11 +82,12 @@ final class Deployed implements AutoCloseable {
             }
             command.add(FUNCTION);
             try {
-                Path output = Files.createTempFile("function", ".log");
-                var builder = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile());
+                Path log = Files.createTempFile("function", ".log");
+                Path errors = Files.createTempFile("function", ".errors");
+                var builder = new ProcessBuilder(command).redirectOutput(log.toFile()).redirectError(errors.toFile());
                 builder.environment().clear();
                 builder.environment().putAll(environment);
-                return new FunctionProcess(builder.start(), output);
+                return new FunctionProcess(builder.start(), log, errors, !environment.containsKey("AWS_LAMBDA_LOG_FORMAT"));
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
             }
@@ -89,10 +96,15 @@ final class Deployed implements AutoCloseable {
         /** All it has printed so far. */
         String output() {
             try {
-                return Files.readString(output);
+                return Files.readString(log) + Files.readString(errors);
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
             }
+        }
+
+        /** What it has printed but for its access lines, as far as the lines are whole. */
+        List<String> messages() {
+            return output().lines().filter(line -> !line.contains("\"totalMs\":")).toList();
         }
 
         int exitCode() throws InterruptedException {
@@ -133,7 +145,12 @@ final class Deployed implements AutoCloseable {
         public void close() {
             process.destroyForcibly().onExit().join();
             try {
-                Files.delete(output);
+                if (json) {
+                    LogLines.check(log);
+                }
+                assertFalse(Files.readString(errors).contains(LogLines.KEY), "a key on the error stream");
+                Files.delete(log);
+                Files.delete(errors);
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
             }

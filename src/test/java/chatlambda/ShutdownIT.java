@@ -10,6 +10,7 @@ import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.URI;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -28,7 +29,7 @@ class ShutdownIT {
         long took = (System.nanoTime() - start) / 1_000_000;
         System.out.println("SIGTERM to the end: " + took + " ms");
         assertTrue(took < 5000, took + " ms"); // on a machine of its own it is a few; each state waits for much longer
-        assertEquals("", function.process.output());
+        assertEquals(List.of(), function.process.messages());
     }
 
     @Test

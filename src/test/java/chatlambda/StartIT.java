@@ -42,7 +42,8 @@ class StartIT {
             _PROD_CHAT_URL | ftp://profile | is "ftp://profile", not an http or https address
             """)
     void whatTheEnvironmentSaysOfQuarkusCounts(String name, String value, String said) throws InterruptedException {
-        try (var process = FunctionProcess.start(Map.of("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1", "CHAT_URL", "nowhere", name, value))) {
+        try (var process = FunctionProcess.start(Map.of("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1", "CHAT_URL", "nowhere",
+                "AWS_LAMBDA_LOG_FORMAT", "Text", name, value))) {
             assertEquals(1, process.exitCode());
             assertTrue(process.output().contains(said), process.output());
         }
@@ -66,8 +67,18 @@ class StartIT {
                 function.lambda.awaitPoll();
                 function.lambda.close();
                 assertEquals(1, process.exitCode());
-                assertEquals(1, process.output().lines().count(), process.output());
+                assertEquals(1, process.messages().size(), process.output());
             }
+        }
+    }
+
+    @Test
+    void withKeysAskedForAndNoneSetTheLogSaysWhyNobodyGetsIn() throws InterruptedException {
+        try (var stub = chatlambda.local.StubChat.start(Duration.ZERO); var function = Deployed.against(stub.url(), Map.of("CHAT_AUTH", "keys"))) {
+            assertFalse(function.invoke(Events.file("direct")).functionError(), "another Lambda is let in by IAM");
+            assertEquals(401, Events.json(function.invoke(Events.file("http-api")).text()).getInt("statusCode"));
+            assertEquals(1, function.process.messages().size(), function.process.output());
+            assertTrue(function.process.messages().get(0).contains("nobody may call over HTTP: chat.client-keys (CHAT_CLIENT_KEYS) is empty"));
         }
     }
 

@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 
 /**
@@ -40,18 +41,21 @@ public final class Attempts {
     private final int retries;
     private final List<String> fallbackModels;
     private final Supplier<Duration> left;
+    private final BooleanSupplier newKey;
     private int count;
     private String model;
 
     /**
      * @param retries how often one model is asked again
      * @param left the time until the caller must have an answer
+     * @param newKey looks for another key after one was refused, and tells whether there is one; not for ever
      */
-    public Attempts(String requestId, int retries, List<String> fallbackModels, Supplier<Duration> left) {
+    public Attempts(String requestId, int retries, List<String> fallbackModels, Supplier<Duration> left, BooleanSupplier newKey) {
         this.requestId = requestId;
         this.retries = retries;
         this.fallbackModels = fallbackModels;
         this.left = left;
+        this.newKey = newKey;
     }
 
     /** How many requests went to the upstream, those that could not connect included. */
@@ -79,7 +83,7 @@ public final class Attempts {
                 }
                 if (failure != null) {
                     LOG.infof("request %s: attempt %d, after %s", requestId, count + 1, failure.outline()
-                            + (again > 0 ? "" : ": another model, " + next));
+                            + (next.equals(model) ? "" : ": another model, " + next));
                 }
                 try {
                     count++;
@@ -87,6 +91,10 @@ public final class Attempts {
                     return call.ask(asked, now);
                 } catch (ChatError e) {
                     failure = e;
+                }
+                if (failure.recourse() == ChatError.Recourse.ANOTHER_KEY && newKey.getAsBoolean()) {
+                    again--;
+                    continue;
                 }
                 Optional<Duration> wait = again < retries ? wait(failure, again, Instant.now(), ThreadLocalRandom.current().nextDouble())
                         : Optional.empty();
@@ -112,7 +120,7 @@ public final class Attempts {
         return switch (failure.recourse()) {
             case AT_ONCE -> Optional.of(Duration.ZERO);
             case CONNECT, LATER -> Optional.of(asked(failure.headers(), now).orElseGet(() -> backOff(again, share)));
-            case NONE, ANOTHER_MODEL -> Optional.empty();
+            case NONE, ANOTHER_MODEL, ANOTHER_KEY -> Optional.empty();
         };
     }
 

@@ -15,7 +15,7 @@ import org.jboss.resteasy.reactive.RestResponse;
 
 /**
  * The upstream: any endpoint that speaks OpenAI's chat completions. Bytes both ways, because nothing that either side says may be
- * lost. {@link Upstream} adds the key, bounds the wait and names the failures.
+ * lost; a header that is null is not sent. {@link Upstream} bounds the wait and names the failures.
  *
  * <p>Every status comes back as a response; connection and TLS failures fail the {@code Uni}; cancelling it ends the request.
  *
@@ -27,11 +27,19 @@ import org.jboss.resteasy.reactive.RestResponse;
 @Produces({ MediaType.APPLICATION_JSON, MediaType.SERVER_SENT_EVENTS })
 public interface ChatCompletions {
 
+    /** W3C's header. */
+    String TRACEPARENT = "traceparent";
+    /** X-Ray's header. */
+    String TRACE_ID = "X-Amzn-Trace-Id";
+
     /** @param base what {@code /chat/completions} is added to: the upstream, or while the path is rehearsed a stand-in */
     @POST
-    Uni<RestResponse<byte[]>> create(@Url String base, byte[] request);
+    Uni<RestResponse<byte[]>> create(@Url String base, @HeaderParam("Authorization") String authorization,
+            @HeaderParam(TRACEPARENT) String traceparent, @HeaderParam(TRACE_ID) String traceId, byte[] request);
 
     /** The same for a request of some size, which goes out in slices as the connection takes them. */
     @POST
-    Uni<RestResponse<byte[]>> create(@Url String base, @HeaderParam("Content-Length") int length, Multi<Buffer> request);
+    Uni<RestResponse<byte[]>> create(@Url String base, @HeaderParam("Authorization") String authorization,
+            @HeaderParam(TRACEPARENT) String traceparent, @HeaderParam(TRACE_ID) String traceId,
+            @HeaderParam("Content-Length") int length, Multi<Buffer> request);
 }

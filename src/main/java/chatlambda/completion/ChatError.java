@@ -15,6 +15,9 @@ public final class ChatError extends Exception {
 
     private static final long serialVersionUID = 1;
 
+    /** The code of an upstream's 401. */
+    public static final String KEY_REJECTED = "upstream_key_rejected";
+
     /** What a caller without an HTTP status, another Lambda, tells failures apart by: {@code errorType} is {@code Chat.<name>}. */
     public enum Kind {
         InvalidRequest, UpstreamError, UpstreamTimeout, UpstreamUnreachable, ResponseTooLarge
@@ -31,7 +34,9 @@ public final class ChatError extends Exception {
         /** The upstream has no room now. */
         LATER,
         /** This model is not to be had. */
-        ANOTHER_MODEL;
+        ANOTHER_MODEL,
+        /** The key was refused, before anything was generated. */
+        ANOTHER_KEY;
 
         /** One that cannot be reached for one model cannot be for another. */
         boolean anotherModel() {
@@ -61,6 +66,16 @@ public final class ChatError extends Exception {
     /** The caller's fault. */
     public static ChatError invalid(int status, String param, String message) {
         return new ChatError(Kind.InvalidRequest, status, "invalid_request_error", param, null, message);
+    }
+
+    /** The caller's fault, with a code by which a program can tell which. */
+    public static ChatError refused(int status, String param, String code, String message) {
+        return new ChatError(Kind.InvalidRequest, status, status == 403 ? "permission_error" : "invalid_request_error", param, code, message);
+    }
+
+    /** Nobody that is known, as OpenAI says it. */
+    public static ChatError unauthorized(String message) {
+        return refused(401, null, "invalid_api_key", message);
     }
 
     static ChatError unreachable(String message) {
@@ -113,6 +128,21 @@ public final class ChatError extends Exception {
         return recourse;
     }
 
+    /** The same error without that key, which an upstream may have quoted. */
+    ChatError without(String key) {
+        if (key == null || key.isEmpty() || !new String(json(), java.nio.charset.StandardCharsets.UTF_8).contains(key)
+                && headers.values().stream().noneMatch(value -> value.contains(key))) {
+            return this;
+        }
+        var clean = new ChatError(kind, status, without(type, key), without(param, key), without(code, key), without(getMessage(), key));
+        headers.forEach((name, value) -> clean.with(name, without(value, key)));
+        return clean.withMembers(without(more, key)).with(recourse).withOutline(outline);
+    }
+
+    private static String without(String text, String key) {
+        return text == null ? null : text.replace(key, "[key]");
+    }
+
     /** For the log: what happened, in words of ours; the message of an upstream may quote a prompt. */
     ChatError withOutline(String text) {
         outline = text;
@@ -129,6 +159,10 @@ public final class ChatError extends Exception {
 
     public int status() {
         return status;
+    }
+
+    public String type() {
+        return type;
     }
 
     public String code() {

@@ -9,6 +9,8 @@ import com.fasterxml.jackson.core.JsonToken;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.Locale;
+import java.util.Set;
 
 /**
  * The caller's own bytes, found to be a chat request, and the little we read of them. The body is never rebuilt: members we do
@@ -24,9 +26,10 @@ public record ChatRequest(byte[] body, String model, boolean stream) {
 
     /**
      * @param defaultModel put in front of the other members when the caller names no model
-     * @throws ChatError 400: not such a request
+     * @throws ChatError 400: not such a request; 400, 403 or 413: beyond the limits
      */
-    public static ChatRequest of(byte[] body, String defaultModel) throws ChatError {
+    public static ChatRequest of(byte[] body, String defaultModel, Limits limits) throws ChatError {
+        limits.requireBytes(body.length);
         if (body.length == 0) {
             throw ChatError.invalid(400, null, "the request body is empty: " + EXAMPLE);
         }
@@ -34,7 +37,7 @@ public record ChatRequest(byte[] body, String model, boolean stream) {
             throw ChatError.invalid(400, null, "the request body is not UTF-8 text: " + EXAMPLE);
         }
         try (JsonParser parser = Json.parser(body)) {
-            return new Scan(parser).request(body, defaultModel);
+            return new Scan(parser, limits).request(body, defaultModel);
         } catch (JsonProcessingException e) {
             throw ChatError.invalid(400, null, "the request body is not JSON: " + problem(e) + ": " + EXAMPLE);
         } catch (IOException e) {
@@ -80,13 +83,20 @@ public record ChatRequest(byte[] body, String model, boolean stream) {
 
     private static final class Scan {
 
+        /** What limits look at. */
+        private static final Set<String> LIMITED = Set.of("model", "max_tokens", "max_completion_tokens", "n");
+
         private final JsonParser parser;
+        private final Limits limits;
         private String model;
         private boolean stream;
         private boolean messages;
+        private double tokens = Double.NaN;
+        private double choices = 1;
 
-        Scan(JsonParser parser) {
+        Scan(JsonParser parser, Limits limits) {
             this.parser = parser;
+            this.limits = limits;
         }
 
         ChatRequest request(byte[] body, String defaultModel) throws IOException, ChatError {
@@ -106,6 +116,9 @@ public record ChatRequest(byte[] body, String model, boolean stream) {
                     default -> {
                     }
                 }
+                if (limits.areStrict()) {
+                    readLimited(name, value);
+                }
                 parser.skipChildren();
             }
             if (parser.nextToken() != null) {
@@ -116,8 +129,36 @@ public record ChatRequest(byte[] body, String model, boolean stream) {
             if (!messages) {
                 throw ChatError.invalid(400, "messages", "messages is missing: " + EXAMPLE);
             }
+            limits.requireTokens(tokens, choices);
+            if (model == null) {
+                limits.requireModel(defaultModel);
+            }
             return model != null ? new ChatRequest(body, model, stream)
                     : new ChatRequest(withModel(body, brace, defaultModel), defaultModel, stream);
+        }
+
+        /** Each of a name that comes twice, since who knows which one counts; and none that only some readers would take for one. */
+        private void readLimited(String name, JsonToken value) throws IOException, ChatError {
+            String known = name.toLowerCase(Locale.ROOT);
+            if (!LIMITED.contains(known)) {
+                return;
+            }
+            if (!known.equals(name)) {
+                throw ChatError.invalid(400, name, name + " is no member of a chat request: write " + known);
+            }
+            if (known.equals("model")) {
+                limits.requireModel(model);
+            } else if (value != JsonToken.VALUE_NULL && limits.tokens() > 0) {
+                if (!value.isNumeric()) {
+                    throw ChatError.invalid(400, name, name + " is " + name(value) + ", not a number");
+                }
+                double number = parser.getDoubleValue();
+                if (known.equals("n")) {
+                    choices = Math.max(choices, number);
+                } else {
+                    tokens = Double.isNaN(tokens) ? number : Math.max(tokens, number);
+                }
+            }
         }
 
         private void readModel(JsonToken value) throws IOException, ChatError {

@@ -24,9 +24,13 @@ public final class EventStream {
     private boolean ended;
     /** After the empty line that ended the marker's event with CR, an LF may still belong to it. */
     private boolean lfMayFollow;
+    /** The last bytes that went by, for {@link #usage}. */
+    private final byte[] tail = new byte[Usage.TAIL];
+    private int tailLength;
 
     /** How many bytes of {@code chunk} belong to the stream: all of them, but for what comes after the marker's event. */
     public int accept(byte[] chunk) {
+        keep(chunk);
         for (int i = 0; i < chunk.length; i++) {
             byte b = chunk[i];
             if (ended) {
@@ -46,6 +50,19 @@ public final class EventStream {
             }
         }
         return chunk.length;
+    }
+
+    /** What the stream has told, so far, of what it took. */
+    public Usage usage() {
+        return Usage.ofEvents(Arrays.copyOf(tail, tailLength));
+    }
+
+    private void keep(byte[] chunk) {
+        int added = Math.min(chunk.length, tail.length);
+        int kept = Math.min(tailLength, tail.length - added);
+        System.arraycopy(tail, tailLength - kept, tail, 0, kept);
+        System.arraycopy(chunk, chunk.length - added, tail, kept, added);
+        tailLength = kept + added;
     }
 
     /** Whether the marker's event is over: what the upstream sends from here on is not passed on. */

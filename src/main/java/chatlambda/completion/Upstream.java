@@ -20,7 +20,6 @@ import io.vertx.core.http.HttpClosedException;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.RequestOptions;
 import jakarta.ws.rs.ProcessingException;
-import jakarta.ws.rs.core.MultivaluedHashMap;
 import org.jboss.resteasy.reactive.RestResponse;
 import org.jboss.resteasy.reactive.client.api.QuarkusRestClientProperties;
 
@@ -47,7 +46,7 @@ import java.util.stream.IntStream;
 
 import javax.net.ssl.SSLException;
 
-/** The one place that talks upstream: {@link ChatCompletions} with the key added, the wait bounded and each failure named. */
+/** The one place that talks upstream: {@link ChatCompletions} with the wait bounded and each failure named. */
 public final class Upstream {
 
     private static final byte[] NO_BODY = {};
@@ -63,7 +62,6 @@ public final class Upstream {
 
     private final ChatCompletions completions;
     private final URI base;
-    private final String key;
     private final String host;
     private final Duration connectTimeout;
     private final HttpClient client;
@@ -74,14 +72,11 @@ public final class Upstream {
      * @param keepAlive how long a connection may have been idle, by the clock on the wall, to be used again
      * @param tls trust settings other than the built-in ones
      */
-    public Upstream(URI base, String key, Duration connectTimeout, Duration keepAlive, Optional<TlsConfiguration> tls, Vertx vertx) {
+    public Upstream(URI base, Duration connectTimeout, Duration keepAlive, Optional<TlsConfiguration> tls, Vertx vertx) {
         this.base = base;
-        this.key = key;
         this.host = host(base);
         this.connectTimeout = connectTimeout;
         this.connections = new Connections(vertx, keepAlive);
-        var headers = new MultivaluedHashMap<String, String>();
-        headers.putSingle("Authorization", "Bearer " + key);
         var options = new AtomicReference<HttpClientOptions>();
         var builder = QuarkusRestClientBuilder.newBuilder()
                 .baseUri(base)
@@ -89,7 +84,6 @@ public final class Upstream {
                 .connectTimeout(connectTimeout.toMillis(), TimeUnit.MILLISECONDS)
                 .readTimeout(0, TimeUnit.MILLISECONDS) // each call has its own bound
                 .followRedirects(false) // the key must not travel
-                .clientHeadersFactory((incoming, outgoing) -> headers)
                 .property(QuarkusRestClientProperties.NAME, "chat") // streams share its connections
                 .property(QuarkusRestClientProperties.SHARED, true)
                 .httpClientOptionsCustomizer(used -> options.set(used.setMaxChunkSize(SLICE).setMaxHeaderSize(MAX_HEAD)
@@ -102,7 +96,6 @@ public final class Upstream {
 
     private Upstream(URI base, Upstream real) {
         this.base = base;
-        this.key = real.key;
         this.host = host(base);
         this.connectTimeout = real.connectTimeout;
         this.connections = real.connections;
@@ -110,7 +103,7 @@ public final class Upstream {
         this.client = real.client;
     }
 
-    /** The same client, key included, asked for another address: one on loopback, in this process. */
+    /** The same client asked for another address: one on loopback, in this process. */
     public Upstream standIn(URI loopback) {
         return new Upstream(loopback, this);
     }
@@ -133,19 +126,34 @@ public final class Upstream {
     }
 
     /**
+     * What goes upstream beside the request.
+     *
+     * @param key the bearer key
+     * @param traceparent W3C's, or null
+     * @param traceId X-Ray's, or null
+     */
+    public record Sender(String key, String traceparent, String traceId) {
+
+        private String authorization() {
+            return "Bearer " + key;
+        }
+    }
+
+    /**
      * Asks for one whole completion, or the whole text of a stream.
      *
      * @param limit how long to wait for the whole answer
      * @param advice what to change when that was too short
      * @throws ChatError the upstream's own error, or why there was no answer
      */
-    public Completion create(ChatRequest request, Duration limit, String advice) throws ChatError {
+    public Completion create(ChatRequest request, Sender sender, Duration limit, String advice) throws ChatError {
         connections.asking(MAX_WHOLE + MAX_HEAD);
         byte[] body = request.body();
         RestResponse<byte[]> response;
         try {
-            var answer = body.length <= SLICE ? completions.create(base.toString(), body)
-                    : completions.create(base.toString(), body.length, slices(body));
+            var answer = body.length <= SLICE
+                    ? completions.create(base.toString(), sender.authorization(), sender.traceparent, sender.traceId, body)
+                    : completions.create(base.toString(), sender.authorization(), sender.traceparent, sender.traceId, body.length, slices(body));
             response = answer.await().atMost(limit);
         } catch (TimeoutException e) {
             throw late(limit, advice);
@@ -155,7 +163,15 @@ public final class Upstream {
         var headers = new TreeMap<String, String>();
         requireSane(response.getStringHeaders().values().stream().mapToInt(List::size).sum());
         response.getStringHeaders().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), String.join(", ", values)));
-        return new UpstreamAnswer(response.getStatus(), headers, body(response)).completion();
+        return completion(new UpstreamAnswer(response.getStatus(), headers, body(response)), sender);
+    }
+
+    private static Completion completion(UpstreamAnswer answer, Sender sender) throws ChatError {
+        try {
+            return answer.completion();
+        } catch (ChatError e) {
+            throw e.without(sender.key);
+        }
     }
 
     /**
@@ -164,7 +180,7 @@ public final class Upstream {
      * @param limit how long to wait for the answer's beginning, or for the whole of one that is no stream
      * @return the stream, or whole what the upstream answered instead
      */
-    public Answer stream(ChatRequest request, Duration limit, String advice) throws ChatError {
+    public Answer stream(ChatRequest request, Sender sender, Duration limit, String advice) throws ChatError {
         long start = System.nanoTime();
         connections.asking(Long.MAX_VALUE); // a stream may go on for ever
         var begun = new CompletableFuture<Begun>();
@@ -181,7 +197,13 @@ public final class Upstream {
                     });
                     sent.response().onFailure(begun::completeExceptionally)
                             .onSuccess(response -> begun.complete(new Begun(sent, response, CompletionStream.queue(response))));
-                    sent.putHeader("Authorization", "Bearer " + key).putHeader("Content-Type", "application/json")
+                    if (sender.traceparent != null) {
+                        sent.putHeader(ChatCompletions.TRACEPARENT, sender.traceparent);
+                    }
+                    if (sender.traceId != null) {
+                        sent.putHeader(ChatCompletions.TRACE_ID, sender.traceId);
+                    }
+                    sent.putHeader("Authorization", sender.authorization()).putHeader("Content-Type", "application/json")
                             .putHeader("Accept", "text/event-stream, application/json").putHeader("User-Agent", USER_AGENT)
                             .send(Buffer.buffer(Unpooled.wrappedBuffer(request.body())));
                 });
@@ -204,7 +226,8 @@ public final class Upstream {
         var head = new UpstreamAnswer(answer.response.statusCode(), headers, NO_BODY);
         var stream = new CompletionStream(answer.request, answer.response, head.streamHeaders(), this, answer.body, start);
         return head.isCompletionStream() ? stream
-                : new UpstreamAnswer(head.status(), headers, rest(stream, limit.minusNanos(System.nanoTime() - start), late(limit, advice))).completion();
+                : completion(new UpstreamAnswer(head.status(), headers,
+                        rest(stream, limit.minusNanos(System.nanoTime() - start), late(limit, advice))), sender);
     }
 
     private Future<HttpClientRequest> request() {

@@ -28,6 +28,7 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
     private static final Pattern DISGUISED = Pattern.compile("\\s*4(?!08|09|29)\\d\\d\\b");
     private static final Pattern GONE = Pattern.compile("no longer available|unable to access model", Pattern.CASE_INSENSITIVE);
 
+    private static final String PRICE = "x-aimlapi-usd-spent";
     private static final int SANE_MESSAGE = 4_000;
     private static final int SANE_MEMBERS = 64_000;
 
@@ -37,12 +38,14 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
             throw error();
         }
         if (isCompletionStream()) {
-            return new Completion(200, streamHeaders(), ended(body));
+            byte[] events = ended(body);
+            return new Completion(200, streamHeaders(), events, Usage.ofEvents(events).withPrice(headers.get(PRICE)));
         }
-        requireCompletion();
+        var usage = new Usage();
+        requireCompletion(usage);
         var passed = passedOn();
         passed.put("content-type", "application/json");
-        return new Completion(status == 201 ? 200 : status, passed, body);
+        return new Completion(status == 201 ? 200 : status, passed, body, usage.withPrice(headers.get(PRICE)));
     }
 
     /** A 2xx with server-sent events. */
@@ -85,13 +88,14 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
         return passed;
     }
 
-    private void requireCompletion() throws ChatError {
+    private void requireCompletion(Usage usage) throws ChatError {
         try (JsonParser parser = Json.parser(body)) {
             boolean isObject = parser.nextToken() == JsonToken.START_OBJECT;
             boolean isError = false;
             while (isObject && parser.nextToken() == JsonToken.FIELD_NAME) {
-                boolean named = parser.currentName().equals("error");
-                isError |= parser.nextToken() != JsonToken.VALUE_NULL && named;
+                String name = parser.currentName();
+                isError |= parser.nextToken() != JsonToken.VALUE_NULL && name.equals("error");
+                usage.read(name, parser);
                 parser.skipChildren();
             }
             if (!isObject || parser.nextToken() != null) {
@@ -136,8 +140,9 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
                         : "no error message (" + body.length + " bytes, content type " + headers.getOrDefault("content-type", "none")
                                 + ")");
         if (status == 401) {
-            return withHeaders(new ChatError(ChatError.Kind.UpstreamError, 500, "server_error", null, "upstream_key_rejected",
-                    "the upstream rejected this function's own key: set CHAT_API_KEY to a valid one")).hopeless();
+            return withHeaders(new ChatError(ChatError.Kind.UpstreamError, 500, "server_error", null, ChatError.KEY_REJECTED,
+                    "the upstream rejected this function's own key: set CHAT_API_KEY to a valid one")).hopeless()
+                    .withOutline("the upstream's 401").with(ChatError.Recourse.ANOTHER_KEY);
         }
         int answered = status < 400 || status > 599 ? 502 : status; // an error under a 2xx, a redirect, or no HTTP status
         if (status >= 300 && status < 400) {

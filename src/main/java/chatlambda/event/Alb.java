@@ -42,4 +42,9 @@ record Alb(String method, String path, Map<String, String> headers, Body content
     public boolean isHealthCheck() {
         return headers.getOrDefault("user-agent", "").startsWith("ELB-HealthChecker/");
     }
+
+    @Override
+    public String door() {
+        return "alb";
+    }
 }

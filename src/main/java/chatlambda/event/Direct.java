@@ -5,4 +5,9 @@ public record Direct(byte[] body) implements Event {
 
     /** How large the answer may be, in bytes, unless it is streamed. */
     public static final int REPLY_LIMIT = Envelope.LAMBDA_LIMIT;
+
+    @Override
+    public String door() {
+        return "direct";
+    }
 }

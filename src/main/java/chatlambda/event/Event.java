@@ -20,6 +20,9 @@ public sealed interface Event permits Event.Http, Direct {
      */
     byte[] body();
 
+    /** What the front door is called in the log. */
+    String door();
+
     /** An HTTP request by way of a front door, which expects the answer in an envelope of its own. */
     sealed interface Http extends Event permits HttpApi, RestApi, Alb {
 

@@ -26,4 +26,9 @@ record HttpApi(String method, String path, Map<String, String> headers, Body con
     public int replyLimit() {
         return Envelope.LAMBDA_LIMIT;
     }
+
+    @Override
+    public String door() {
+        return functionUrl ? "function-url" : "http-api";
+    }
 }

@@ -25,4 +25,9 @@ record RestApi(String method, String path, Map<String, String> headers, Body con
     public int replyLimit() {
         return Envelope.LAMBDA_LIMIT;
     }
+
+    @Override
+    public String door() {
+        return "rest-api";
+    }
 }

@@ -4,6 +4,7 @@ import chatlambda.ChatConfig;
 import chatlambda.Main;
 import chatlambda.local.LocalLambda.InvokeMode;
 import chatlambda.runtime.RuntimeApi;
+import chatlambda.secret.Secret;
 import io.quarkus.arc.profile.IfBuildProfile;
 import io.quarkus.runtime.ShutdownEvent;
 import io.quarkus.runtime.StartupEvent;
@@ -34,8 +35,9 @@ public class DevMode {
     private LocalLambda lambda;
 
     void start(@Observes StartupEvent event, SmallRyeConfig config, TlsConfigurationRegistry tls, Vertx vertx)
-            throws ChatConfig.Invalid {
-        if (config.getOptionalValue("chat.api-key", String.class).isEmpty()) {
+            throws ChatConfig.Invalid, Secret.Unavailable {
+        boolean callersKeys = config.getOptionalValue("chat.auth", String.class).orElse("").equalsIgnoreCase("passthrough");
+        if (config.getOptionalValue("chat.api-key", String.class).isEmpty() && !callersKeys) {
             stub = StubChat.start(Duration.ofMillis(60));
             config = with(config, Map.of("chat.api-key", "stub", "chat.url", stub.url().toString()));
             LOG.info("CHAT_API_KEY is not set: answers come from a stub, which repeats what you say");
@@ -43,7 +45,7 @@ public class DevMode {
         var settings = ChatConfig.Settings.of(config.getConfigMapping(ChatConfig.class), System.getenv());
         var mode = settings.responseMode() == ChatConfig.ResponseMode.STREAM ? InvokeMode.RESPONSE_STREAM : InvokeMode.BUFFERED;
         lambda = LocalLambda.start(config.getOptionalValue("local.port", Integer.class).orElse(8080), mode, Duration.ofMinutes(15));
-        var loop = Main.start(new RuntimeApi(lambda.runtimeApi()), settings, tls, vertx);
+        var loop = Main.start(new RuntimeApi(lambda.runtimeApi()), settings, System.getenv(), System.out, tls, vertx);
         var thread = new Thread(() -> {
             try {
                 loop.run();

@@ -16,6 +16,10 @@ public final class InvocationLoop {
     public interface Function {
 
         Response handle(Invocation invocation) throws FunctionError;
+
+        /** The outcome has been handed over, or could not be: time for what nobody should wait for. */
+        default void done(Invocation invocation) {
+        }
     }
 
     /** What becomes of an invocation that does not fail. */
@@ -75,6 +79,14 @@ public final class InvocationLoop {
     }
 
     private void turn(Invocation invocation) throws IOException {
+        try {
+            answer(invocation);
+        } finally {
+            function.done(invocation);
+        }
+    }
+
+    private void answer(Invocation invocation) throws IOException {
         Response response;
         try {
             response = function.handle(invocation);

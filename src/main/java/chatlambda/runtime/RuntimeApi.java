@@ -60,8 +60,8 @@ public final class RuntimeApi implements Closeable {
             System.setProperty(TRACE_PROPERTY, traceId);
         }
         try {
-            return new Invocation(requestId, next.head.field(lower(INVOCATION_ID)), Instant.ofEpochMilli(Long.parseLong(deadline)),
-                    arrived, next.body);
+            return new Invocation(requestId, next.head.field(lower(INVOCATION_ID)), traceId,
+                    Instant.ofEpochMilli(Long.parseLong(deadline)), arrived, next.body);
         } catch (NumberFormatException e) {
             throw new IOException("the Runtime API sent " + DEADLINE + ": " + deadline);
         }

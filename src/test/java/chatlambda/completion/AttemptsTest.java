@@ -22,7 +22,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 class AttemptsTest {
 
     private static final Instant NOW = Instant.parse("2026-11-22T12:00:00Z");
-    private static final Completion FINE = new Completion(200, Map.of(), new byte[0]);
+    private static final Completion FINE = new Completion(200, Map.of(), new byte[0], new Usage());
 
     private static ChatError failure(Recourse recourse) {
         return ChatError.unusable("no").with(recourse);
@@ -33,7 +33,7 @@ class AttemptsTest {
         var asked = new ArrayList<String>();
         Iterator<Object> next = Arrays.asList(outcomes).iterator();
         try {
-            var request = ChatRequest.of("{\"model\":\"a\",\"messages\":[{\"role\":\"user\"}]}".getBytes(StandardCharsets.UTF_8), "d");
+            var request = ChatRequest.of("{\"model\":\"a\",\"messages\":[{\"role\":\"user\"}]}".getBytes(StandardCharsets.UTF_8), "d", Limits.NONE);
             attempts.make(request, (each, left) -> {
                 asked.add(each.model());
                 assertTrue(new String(each.body(), StandardCharsets.UTF_8).startsWith("{\"model\":\"" + each.model() + "\","));
@@ -52,7 +52,7 @@ class AttemptsTest {
     }
 
     private static Attempts attempts(int retries, String... fallbacks) {
-        return new Attempts("r", retries, List.of(fallbacks), () -> Duration.ofMinutes(1));
+        return new Attempts("r", retries, List.of(fallbacks), () -> Duration.ofMinutes(1), () -> false);
     }
 
     @Test
@@ -99,13 +99,21 @@ class AttemptsTest {
     }
 
     @Test
+    void aRefusedKeyIsReplacedWhereThereIsAnotherAndThatIsNoRetry() {
+        Iterator<Boolean> renewed = List.of(true, false).iterator();
+        var attempts = new Attempts("r", 0, List.of("b"), () -> Duration.ofMinutes(1), renewed::next);
+        assertEquals(List.of("a", "a"), models(attempts, failure(Recourse.ANOTHER_KEY), failure(Recourse.ANOTHER_KEY)));
+        assertEquals(List.of("a"), models(attempts(3, "b"), failure(Recourse.ANOTHER_KEY)));
+    }
+
+    @Test
     void nothingIsAskedAgainBeyondTheDeadline() {
         var late = ChatError.unusable("no").with("retry-after", "5").with(Recourse.LATER);
-        assertEquals(List.of("a"), models(new Attempts("r", 1, List.of(), () -> Duration.ofSeconds(5)), late));
+        assertEquals(List.of("a"), models(new Attempts("r", 1, List.of(), () -> Duration.ofSeconds(5), () -> false), late));
         Iterator<Duration> left = List.of(Duration.ofSeconds(9), Duration.ofSeconds(9), Duration.ZERO).iterator();
-        assertEquals(List.of("a"), models(new Attempts("r", 1, List.of("b"), left::next),
+        assertEquals(List.of("a"), models(new Attempts("r", 1, List.of("b"), left::next, () -> false),
                 ChatError.unusable("no").with("retry-after", "0").with(Recourse.LATER)), "the wait took longer than was left");
-        assertEquals(List.of("a", "b", "answered"), models(new Attempts("r", 1, List.of("b"), () -> Duration.ofSeconds(5)), late, FINE));
+        assertEquals(List.of("a", "b", "answered"), models(new Attempts("r", 1, List.of("b"), () -> Duration.ofSeconds(5), () -> false), late, FINE));
     }
 
     @ParameterizedTest
@@ -156,9 +164,9 @@ class AttemptsTest {
 
     @Test
     void withoutTimeLeftNothingIsAsked() {
-        var attempts = new Attempts("r", 1, List.of("b"), () -> Duration.ZERO);
+        var attempts = new Attempts("r", 1, List.of("b"), () -> Duration.ZERO, () -> false);
         var failure = assertThrows(ChatError.class,
-                () -> attempts.make(ChatRequest.of("{\"messages\":[{\"role\":\"user\"}]}".getBytes(), "d"), (each, left) -> FINE));
+                () -> attempts.make(ChatRequest.of("{\"messages\":[{\"role\":\"user\"}]}".getBytes(), "d", Limits.NONE), (each, left) -> FINE));
         assertEquals(504, failure.status());
         assertEquals(0, attempts.count());
     }
@@ -171,7 +179,7 @@ class AttemptsTest {
             500 | {} | NONE
             504 | {"message":"Generation timeout"} | NONE
             400 | {} | NONE
-            401 | {"message":"no longer available"} | NONE
+            401 | {"message":"no longer available"} | ANOTHER_KEY
             403 | {} | NONE
             408 | {} | NONE
             404 | {} | ANOTHER_MODEL

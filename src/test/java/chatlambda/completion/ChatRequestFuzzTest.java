@@ -28,7 +28,7 @@ class ChatRequestFuzzTest {
     void aBodyIsAChatRequestExactlyWhenAnotherParserFindsOne(byte[] body) {
         ChatRequest request;
         try {
-            request = ChatRequest.of(body, MODEL);
+            request = ChatRequest.of(body, MODEL, Limits.NONE);
         } catch (ChatError refused) {
             assertRightlyRefused(refused, body);
             return;

@@ -26,7 +26,7 @@ class ChatRequestPropertyTest {
     void aMissingModelIsPutInFrontAndEveryOtherByteStays(@ForAll("members") List<String> members, @ForAll("space") String space,
             @ForAll("unicode") String model) throws ChatError {
         String body = object(members, space);
-        byte[] upstream = ChatRequest.of(body.getBytes(UTF_8), model).body();
+        byte[] upstream = ChatRequest.of(body.getBytes(UTF_8), model, Limits.NONE).body();
         String sent = new String(upstream, UTF_8);
         int at = space.length() + 1;
         int inserted = sent.length() - body.length();
@@ -41,7 +41,7 @@ class ChatRequestPropertyTest {
             @ForAll("unicode") String model) throws ChatError {
         members.add(members.size() / 2, "\"m\\u006fdel\"" + space + ":" + quoted(model, false));
         byte[] body = object(members, space).getBytes(UTF_8);
-        var request = ChatRequest.of(body, "default");
+        var request = ChatRequest.of(body, "default", Limits.NONE);
         assertSame(body, request.body());
         assertEquals(model, request.model());
     }
@@ -52,7 +52,7 @@ class ChatRequestPropertyTest {
         var replaced = new ArrayList<>(members);
         members.add(members.size() / 2, "\"m\\u006fdel\"" + space + ":" + quoted(model, false));
         replaced.add(replaced.size() / 2, "\"m\\u006fdel\"" + space + ":" + new String(new JsonOut(8).string(other).toBytes(), UTF_8));
-        var request = ChatRequest.of(object(members, space).getBytes(UTF_8), "default").withModel(other);
+        var request = ChatRequest.of(object(members, space).getBytes(UTF_8), "default", Limits.NONE).withModel(other);
         assertEquals(object(replaced, space), new String(request.body(), UTF_8));
         assertEquals(other, request.model());
     }

@@ -18,7 +18,7 @@ class ChatRequestTest {
     private static final String MESSAGES = "\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]";
 
     private static ChatRequest read(String body) throws ChatError {
-        return ChatRequest.of(body.getBytes(StandardCharsets.UTF_8), "default/model");
+        return ChatRequest.of(body.getBytes(StandardCharsets.UTF_8), "default/model", Limits.NONE);
     }
 
     @ParameterizedTest
@@ -29,14 +29,14 @@ class ChatRequestTest {
             "{\"model\":\"m\",\"messages\":[{\"content\":[{\"type\":\"text\",\"role\":7}],\"role\":\"user\"}]}" })
     void whatTheCallerSentGoesUpstreamUntouched(String body) throws ChatError {
         byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
-        var request = ChatRequest.of(bytes, "default/model");
+        var request = ChatRequest.of(bytes, "default/model", Limits.NONE);
         assertSame(bytes, request.body());
         assertEquals("m", request.model());
     }
 
     @Test
     void aMissingModelIsPutInFrontAndTheRestIsUntouched() throws ChatError {
-        var request = ChatRequest.of((" { " + MESSAGES + " }").getBytes(StandardCharsets.UTF_8), "a\"b/ü");
+        var request = ChatRequest.of((" { " + MESSAGES + " }").getBytes(StandardCharsets.UTF_8), "a\"b/ü", Limits.NONE);
         assertEquals(" {\"model\":\"a\\\"b/ü\", " + MESSAGES + " }", new String(request.body(), StandardCharsets.UTF_8));
         assertEquals("a\"b/ü", request.model());
     }
@@ -125,7 +125,7 @@ class ChatRequestTest {
     void textThatIsNotUtf8IsRefused() {
         for (byte[] body : new byte[][] { ("{" + MESSAGES + "}").getBytes(StandardCharsets.UTF_16BE),
                 ("{" + MESSAGES + "}").getBytes(StandardCharsets.UTF_16LE), { '{', (byte) 0xff, '}' } }) {
-            var error = assertThrows(ChatError.class, () -> ChatRequest.of(body, "m"));
+            var error = assertThrows(ChatError.class, () -> ChatRequest.of(body, "m", Limits.NONE));
             assertTrue(error.getMessage().startsWith("the request body is not UTF-8"), error.getMessage());
         }
     }

@@ -1,0 +1,67 @@
+package chatlambda.log;
+
+import org.jboss.logging.Logger;
+
+import java.io.IOException;
+import java.io.OutputStream;
+import java.time.Instant;
+import java.util.Collection;
+import java.util.HashSet;
+import java.util.Map;
+import java.util.Set;
+import java.util.logging.Level;
+import java.util.regex.Pattern;
+
+/** Where access lines go: whole, each in one write, so that they cannot mix with other lines. */
+public final class AccessLog {
+
+    private static final Logger LOG = Logger.getLogger(AccessLog.class);
+
+    /** Each is a metric of its own in CloudWatch, and paid for; callers could make up any number of names. */
+    private static final int MOST_MODELS = 100;
+    /** What CloudWatch takes as a dimension's value, and no more of it than a model's name needs. */
+    private static final Pattern DIMENSION = Pattern.compile("[!-~]{1,256}");
+
+    private final OutputStream out;
+    private final boolean metrics;
+    private final boolean showsInfo;
+    private final boolean showsErrors;
+    private final Set<String> models;
+    private boolean cold = true;
+
+    /**
+     * @param models that are expected; what else has answered becomes known
+     * @param environment Lambda's, with its log level
+     */
+    public AccessLog(OutputStream out, boolean metrics, Collection<String> models, Map<String, String> environment) {
+        this.out = out;
+        this.metrics = metrics;
+        this.models = new HashSet<>(models);
+        this.showsInfo = JsonLines.shows(Level.INFO, environment);
+        this.showsErrors = JsonLines.shows(Level.SEVERE, environment);
+    }
+
+    public void write(AccessLine line) {
+        line.cold = cold;
+        cold = false;
+        if (!(line.isError() ? showsErrors : showsInfo)) {
+            return;
+        }
+        try {
+            out.write(line.toJson(Instant.ofEpochMilli(System.currentTimeMillis()), metrics ? dimension(line) : null));
+        } catch (IOException e) {
+            LOG.debugf("no access line: %s", e.getMessage());
+        }
+    }
+
+    private String dimension(AccessLine line) {
+        String model = line.answeredModel != null ? line.answeredModel : line.model;
+        if (model == null) {
+            return "none";
+        }
+        if (line.status < 300 && DIMENSION.matcher(model).matches() && models.size() < MOST_MODELS) {
+            models.add(model);
+        }
+        return models.contains(model) ? model : "other";
+    }
+}

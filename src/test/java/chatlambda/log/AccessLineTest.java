@@ -1,0 +1,133 @@
+package chatlambda.log;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import chatlambda.LogLines;
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class AccessLineTest {
+
+    private final ByteArrayOutputStream out = new ByteArrayOutputStream();
+
+    private static AccessLine answered(String model) {
+        var line = new AccessLine();
+        line.requestId = "r";
+        line.model = model;
+        line.answeredModel = model;
+        line.status = 200;
+        line.code = null;
+        return line;
+    }
+
+    private JsonNode written(AccessLog log, AccessLine line) {
+        out.reset();
+        log.write(line);
+        String text = out.toString(StandardCharsets.UTF_8);
+        assertTrue(text.endsWith("}\n") && text.indexOf('\n') == text.length() - 1, text);
+        return LogLines.check(text);
+    }
+
+    private AccessLog log(boolean metrics) {
+        return new AccessLog(out, metrics, List.of("expected"), Map.of());
+    }
+
+    @Test
+    void whatIsKnownIsTold() {
+        var line = answered("m");
+        line.traceId = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+        line.door = "function-url";
+        line.client = "app";
+        line.stream = true;
+        line.attempts = 2;
+        line.requestBytes = 10;
+        line.responseBytes = 20;
+        line.upstreamNanos = 1_250_000;
+        line.firstChunkNanos = 999_999;
+        line.totalNanos = 12_345_678_901L;
+        line.remainingMillis = -5;
+        assertEquals("{\"timestamp\":\"2026-11-22T00:00:00.123Z\",\"level\":\"INFO\",\"requestId\":\"r\",\"traceId\":"
+                + "\"1-5759e988-bd862e3fe1be46a994272793\",\"door\":\"function-url\",\"client\":\"app\",\"model\":\"m\",\"answeredModel\":\"m\","
+                + "\"stream\":true,\"status\":200,\"attempts\":2,\"upstreamMs\":1.2,\"totalMs\":12345.6,\"firstChunkMs\":0.9,"
+                + "\"requestBytes\":10,\"responseBytes\":20,\"remainingMs\":-5}\n",
+                new String(line.toJson(Instant.parse("2026-11-22T00:00:00.123Z"), null), StandardCharsets.UTF_8));
+    }
+
+    @Test
+    void anInvocationOfWhichNothingIsKnownWentWrong() {
+        JsonNode json = written(log(true), new AccessLine());
+        assertEquals("ERROR 500 internal_error 1 1 none none", String.join(" ", json.path("level").asText(), json.path("status").asText(),
+                json.path("code").asText(), json.path("Requests").asText(), json.path("Errors").asText(), json.path("Model").asText(),
+                json.path("Client").asText()));
+    }
+
+    @ParameterizedTest
+    @CsvSource({ "200, , false", "400, invalid_request_error, false", "429, rate, false", "500, x, true", "504, upstream_timeout, true",
+            "200, upstream_timeout, true" })
+    void whatTheServerDidWrongIsAnError(int status, String code, boolean error) {
+        var line = answered("m");
+        line.status = status;
+        line.code = code;
+        JsonNode json = written(log(true), line);
+        assertEquals(error ? "ERROR" : "INFO", json.path("level").asText());
+        assertEquals(error ? 1 : 0, json.path("Errors").asInt());
+    }
+
+    @Test
+    void onlyTheFirstIsCold() {
+        var log = log(false);
+        assertTrue(written(log, answered("m")).path("cold").asBoolean());
+        assertFalse(written(log, answered("m")).has("cold"));
+    }
+
+    @Test
+    void withoutMetricsThereAreNone() {
+        assertFalse(written(log(false), answered("m")).has("_aws"));
+    }
+
+    @Test
+    void aModelIsADimensionOnceItIsKnownToBeOne() {
+        var log = log(true);
+        var refused = answered("made up");
+        refused.status = 404;
+        refused.code = "model_not_found";
+        assertEquals("other", written(log, refused).path("Model").asText());
+        refused.model = refused.answeredModel = "expected";
+        assertEquals("expected", written(log, refused).path("Model").asText());
+        for (int i = 0; i < 200; i++) {
+            assertEquals(i < 99 ? "m" + i : "other", written(log, answered("m" + i)).path("Model").asText());
+        }
+        assertEquals("m5", written(log, answered("m5")).path("Model").asText());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = { "mödel", " ", "a\nb", "\ud83d\ude00", "\"}{" })
+    void anyModelsNameMakesALineThatCanBeRead(String model) {
+        assertEquals(model, written(log(true), answered(model)).path("model").asText());
+    }
+
+    @Test
+    void aLongModelsNameIsShortened() {
+        assertEquals(256, written(log(true), answered("m".repeat(100_000))).path("model").asText().length());
+    }
+
+    @ParameterizedTest
+    @CsvSource({ "DEBUG, 2", "INFO, 2", "WARN, 1", "ERROR, 1", "FATAL, 0", "nonsense, 2" })
+    void theLogLevelCounts(String level, int lines) throws IOException {
+        var log = new AccessLog(out, true, List.of(), Map.of("AWS_LAMBDA_LOG_LEVEL", level));
+        log.write(answered("m"));
+        log.write(new AccessLine());
+        assertEquals(lines, out.toString(StandardCharsets.UTF_8).lines().count());
+    }
+}
