@@ -33,35 +33,38 @@ final class FunctionUrl implements HttpHandler {
 
     private static final Logger LOG = Logger.getLogger(FunctionUrl.class);
 
-    private final LocalRuntimeApi runtimeApi;
+    private final Invoker function;
     private final InvokeMode mode;
 
-    FunctionUrl(LocalRuntimeApi runtimeApi, InvokeMode mode) {
-        this.runtimeApi = runtimeApi;
+    FunctionUrl(Invoker function, InvokeMode mode) {
+        this.function = function;
         this.mode = mode;
     }
 
     @Override
     public void handle(HttpExchange exchange) throws IOException {
+        handle(exchange, UUID.randomUUID().toString());
+    }
+
+    void handle(HttpExchange exchange, String requestId) throws IOException {
         try (exchange) {
-            byte[] event = event(exchange, exchange.getRequestBody().readAllBytes());
+            byte[] event = event(exchange, requestId, exchange.getRequestBody().readAllBytes());
             if (mode == InvokeMode.RESPONSE_STREAM) {
                 var caller = new StreamingCaller(exchange);
-                caller.end(runtimeApi.invoke(event, caller));
+                caller.end(function.invoke(requestId, event, caller));
             } else {
-                reply(exchange, runtimeApi.invoke(event, Caller.NONE));
+                reply(exchange, function.invoke(requestId, event, Caller.NONE));
             }
         }
     }
 
-    static byte[] event(HttpExchange exchange, byte[] body) {
+    private static byte[] event(HttpExchange exchange, String requestId, byte[] body) {
         var uri = exchange.getRequestURI();
         String path = uri.getRawPath().isEmpty() ? "/" : uri.getRawPath();
         String query = uri.getRawQuery() == null ? "" : uri.getRawQuery();
         var headers = Json.createObjectBuilder();
         exchange.getRequestHeaders()
                 .forEach((name, values) -> headers.add(name.toLowerCase(Locale.ROOT), String.join(",", values)));
-        String id = UUID.randomUUID().toString();
         var http = Json.createObjectBuilder().add("method", exchange.getRequestMethod()).add("path", path)
                 .add("protocol", exchange.getProtocol()).add("sourceIp", "127.0.0.1")
                 .add("userAgent", header(exchange.getRequestHeaders(), "User-Agent"));
@@ -84,7 +87,7 @@ final class FunctionUrl implements HttpHandler {
         }
         event.add("requestContext", Json.createObjectBuilder().add("accountId", "anonymous").add("apiId", "local")
                 .add("domainName", "local.lambda-url.localhost").add("domainPrefix", "local").add("http", http)
-                .add("requestId", id).add("routeKey", "$default").add("stage", "$default")
+                .add("requestId", requestId).add("routeKey", "$default").add("stage", "$default")
                 .add("time", Instant.now().toString()).add("timeEpoch", System.currentTimeMillis()));
         boolean text = isText(header(exchange.getRequestHeaders(), "Content-Type"));
         if (body.length > 0) {

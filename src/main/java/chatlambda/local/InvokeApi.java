@@ -4,6 +4,7 @@ import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpHandler;
 
 import java.io.IOException;
+import java.util.UUID;
 
 /**
  * {@code POST /2015-03-31/functions/{name}/invocations}: any name, {@code RequestResponse} only.
@@ -12,10 +13,10 @@ import java.io.IOException;
  */
 final class InvokeApi implements HttpHandler {
 
-    private final LocalRuntimeApi runtimeApi;
+    private final Invoker function;
 
-    InvokeApi(LocalRuntimeApi runtimeApi) {
-        this.runtimeApi = runtimeApi;
+    InvokeApi(Invoker function) {
+        this.function = function;
     }
 
     @Override
@@ -31,7 +32,7 @@ final class InvokeApi implements HttpHandler {
                 exchange.sendResponseHeaders(204, -1);
                 return;
             }
-            Outcome outcome = runtimeApi.invoke(event, Caller.NONE);
+            Outcome outcome = function.invoke(UUID.randomUUID().toString(), event, Caller.NONE);
             exchange.getResponseHeaders().set("Content-Type", "application/json");
             exchange.getResponseHeaders().set("X-Amz-Executed-Version", "$LATEST");
             if (outcome.functionError()) {

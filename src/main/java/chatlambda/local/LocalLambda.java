@@ -9,6 +9,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.URI;
 import java.time.Duration;
+import java.util.UUID;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
@@ -78,7 +79,7 @@ public final class LocalLambda implements Closeable {
 
     /** The same, and hands over the answer as it comes. */
     public Outcome invoke(byte[] event, Caller caller) {
-        return runtimeApi.invoke(event, caller);
+        return runtimeApi.invoke(UUID.randomUUID().toString(), event, caller);
     }
 
     /** Waits until the function asks for an event that is not there: it has started, or is done with the last one. */

@@ -28,7 +28,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
 /** The service's side of the Lambda Runtime API; on plain sockets, because the JDK's server cannot read request trailers. */
-final class LocalRuntimeApi implements Closeable {
+final class LocalRuntimeApi implements Invoker, Closeable {
 
     private static final Logger LOG = Logger.getLogger(LocalRuntimeApi.class);
 
@@ -36,14 +36,15 @@ final class LocalRuntimeApi implements Closeable {
     private static final int RESPONSE_LIMIT = 6_291_556;
 
     private static final class Pending {
-        final String id = UUID.randomUUID().toString();
+        final String id;
         final String invocationId = UUID.randomUUID().toString();
         final CompletableFuture<Outcome> outcome = new CompletableFuture<>();
         final byte[] event;
         final Caller caller;
         final long deadline;
 
-        Pending(byte[] event, Caller caller, Duration timeout) {
+        Pending(String id, byte[] event, Caller caller, Duration timeout) {
+            this.id = id;
             this.event = event;
             this.caller = caller;
             this.deadline = System.currentTimeMillis() + timeout.toMillis();
@@ -70,8 +71,9 @@ final class LocalRuntimeApi implements Closeable {
         return "127.0.0.1:" + server.getLocalPort();
     }
 
-    Outcome invoke(byte[] event, Caller caller) {
-        var pending = new Pending(event, caller, timeout);
+    @Override
+    public Outcome invoke(String requestId, byte[] event, Caller caller) {
+        var pending = new Pending(requestId, event, caller, timeout);
         queue.add(pending);
         try {
             return pending.outcome.get(timeout.toMillis(), TimeUnit.MILLISECONDS);
