@@ -18,18 +18,22 @@ import jakarta.enterprise.event.Observes;
 import org.jboss.logging.Logger;
 
 import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
 
 /**
  * {@code ./mvnw quarkus:dev}: the function beside a Lambda service of its own, on port 8080 ({@code -Dlocal.port=...} for another),
- * and without {@code CHAT_API_KEY} beside a stub endpoint too.
+ * with a page to chat with it, and without {@code CHAT_API_KEY} beside a stub endpoint too.
  */
 @ApplicationScoped
 @IfBuildProfile("dev")
 public class DevMode {
 
     private static final Logger LOG = Logger.getLogger(DevMode.class);
+
+    /** In the project, whose directory dev mode runs in, and read there each time: it is in no artefact. */
+    private static final Path PAGE = Path.of("src/main/playground");
 
     private StubChat stub;
     private LocalLambda lambda;
@@ -44,7 +48,8 @@ public class DevMode {
         }
         var settings = ChatConfig.Settings.of(config.getConfigMapping(ChatConfig.class), System.getenv());
         var mode = settings.responseMode() == ChatConfig.ResponseMode.STREAM ? InvokeMode.RESPONSE_STREAM : InvokeMode.BUFFERED;
-        lambda = LocalLambda.start(config.getOptionalValue("local.port", Integer.class).orElse(8080), mode, Duration.ofMinutes(15));
+        lambda = LocalLambda.start(config.getOptionalValue("local.port", Integer.class).orElse(8080), mode, Duration.ofMinutes(15),
+                PAGE);
         var loop = Main.start(new RuntimeApi(lambda.runtimeApi()), settings, System.getenv(), System.out, tls, vertx);
         var thread = new Thread(() -> {
             try {
@@ -55,7 +60,7 @@ public class DevMode {
         }, "function");
         thread.setDaemon(true);
         thread.start();
-        LOG.infof("POST chat requests to %s/v1/chat/completions", lambda.url());
+        LOG.infof("Chat with it at %1$s/, or POST chat requests to %1$s/v1/chat/completions", lambda.url());
     }
 
     void stop(@Observes ShutdownEvent event) {

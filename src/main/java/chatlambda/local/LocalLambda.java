@@ -8,6 +8,7 @@ import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.URI;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.UUID;
 import java.util.concurrent.ExecutorService;
@@ -44,6 +45,11 @@ public final class LocalLambda implements Closeable {
      * @param timeout the function's
      */
     public static LocalLambda start(int port, InvokeMode mode, Duration timeout) {
+        return start(port, mode, timeout, null);
+    }
+
+    /** @param page the directory of the page to chat with the function by hand; null for none */
+    public static LocalLambda start(int port, InvokeMode mode, Duration timeout, Path page) {
         try {
             var threads = Executors.newCachedThreadPool(task -> {
                 var thread = new Thread(task, "local-lambda");
@@ -53,7 +59,7 @@ public final class LocalLambda implements Closeable {
             var runtimeApi = new LocalRuntimeApi(threads, timeout);
             var front = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0);
             front.setExecutor(threads);
-            front.createContext("/", new FunctionUrl(runtimeApi, mode));
+            front.createContext("/", page == null ? new FunctionUrl(runtimeApi, mode) : new Playground(page, runtimeApi, mode));
             front.createContext("/2015-03-31/functions/", new InvokeApi(runtimeApi));
             front.start();
             return new LocalLambda(runtimeApi, front, threads);

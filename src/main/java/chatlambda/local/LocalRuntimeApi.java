@@ -26,6 +26,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.stream.Stream;
 
 /** The service's side of the Lambda Runtime API; on plain sockets, because the JDK's server cannot read request trailers. */
 final class LocalRuntimeApi implements Invoker, Closeable {
@@ -42,12 +43,29 @@ final class LocalRuntimeApi implements Invoker, Closeable {
         final byte[] event;
         final Caller caller;
         final long deadline;
+        private Socket stream;
+        private boolean stopped;
 
         Pending(String id, byte[] event, Caller caller, Duration timeout) {
             this.id = id;
             this.event = event;
             this.caller = caller;
             this.deadline = System.currentTimeMillis() + timeout.toMillis();
+        }
+
+        synchronized void streamsOn(Socket connection) throws IOException {
+            if (stopped) {
+                throw new IOException("stopped before it began");
+            }
+            stream = connection;
+        }
+
+        synchronized void stop() throws IOException {
+            stopped = true;
+            outcome.complete(Outcome.error("Local.Stopped", "stopped by its caller"));
+            if (stream != null) {
+                stream.close();
+            }
         }
     }
 
@@ -85,6 +103,15 @@ final class LocalRuntimeApi implements Invoker, Closeable {
             throw new IllegalStateException(e);
         } finally {
             queue.remove(pending);
+        }
+    }
+
+    /** Breaks off the streamed answer, so that the function gives up its upstream: more than a caller of Lambda itself can do. */
+    void stop(String requestId) throws IOException {
+        for (Pending pending : Stream.concat(queue.stream(), running.values().stream()).toList()) {
+            if (pending.id.equals(requestId)) {
+                pending.stop();
+            }
         }
     }
 
@@ -219,6 +246,7 @@ final class LocalRuntimeApi implements Invoker, Closeable {
             if (parts[2].equals("error")) {
                 complete(connection, pending, new Outcome(reader.body(head), true, "application/json", false, null));
             } else if ("streaming".equalsIgnoreCase(head.field("lambda-runtime-function-response-mode"))) {
+                pending.streamsOn(connection);
                 complete(connection, pending, streamed(reader, head, pending));
             } else {
                 whole(connection, reader, head, pending);
