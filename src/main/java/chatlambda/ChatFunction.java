@@ -199,6 +199,7 @@ public final class ChatFunction implements InvocationLoop.Function {
                     client.upstreamKey() != null ? client.upstreamKey() : key.value(),
                     traceparent != null && TRACEPARENT.matcher(traceparent).matches() ? traceparent : null,
                     settings.propagateTrace() ? invocation.traceId() : null), left));
+            line.answeredModel = attempts.model();
             line.usage = answer instanceof Completion completion ? completion.usage() : null;
             return answer;
         } catch (ChatError e) {
@@ -207,7 +208,6 @@ public final class ChatFunction implements InvocationLoop.Function {
         } finally {
             line.upstreamNanos = System.nanoTime() - start;
             line.attempts = attempts.count();
-            line.answeredModel = attempts.model();
             headers.put("x-chat-attempts", Integer.toString(attempts.count()));
             String model = attempts.model();
             if (model != null && model.length() <= LONGEST_MODEL && model.chars().allMatch(c -> c > ' ' && c <= '~')) {

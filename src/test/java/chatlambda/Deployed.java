@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import chatlambda.local.LocalLambda;
 import chatlambda.local.LocalLambda.InvokeMode;
 import chatlambda.local.Outcome;
+import io.restassured.RestAssured;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -20,6 +21,14 @@ import java.util.Map;
 
 /** What was packaged, the JVM application or the native binary, as a process of its own behind a Lambda service on loopback. */
 final class Deployed implements AutoCloseable {
+
+    static {
+        RestAssured.filters((request, response, context) -> {
+            var answer = context.next(request, response);
+            assertFalse((answer.headers() + answer.asString()).contains(LogLines.KEY), "a key in an answer");
+            return answer;
+        });
+    }
 
     static final String KEY = "sk-test-upstream-key";
 
@@ -42,12 +51,17 @@ final class Deployed implements AutoCloseable {
         var lambda = LocalLambda.start(0, mode, timeout);
         var environment = new HashMap<>(Map.of("AWS_LAMBDA_RUNTIME_API", lambda.runtimeApi(), "CHAT_API_KEY", KEY, "CHAT_AUTH", "iam",
                 "CHAT_URL", upstream.toString()));
+        if ("passthrough".equals(settings.get("CHAT_AUTH"))) {
+            environment.remove("CHAT_API_KEY");
+        }
         environment.putAll(settings);
         return new Deployed(lambda, FunctionProcess.start(environment));
     }
 
     Outcome invoke(String event) {
-        return lambda.invoke(event.getBytes(StandardCharsets.UTF_8));
+        Outcome outcome = lambda.invoke(event.getBytes(StandardCharsets.UTF_8));
+        assertFalse(outcome.text().contains(LogLines.KEY), "a key in an answer");
+        return outcome;
     }
 
     static boolean isNative() {

@@ -486,7 +486,7 @@ class StreamIT {
             }
         });
                 var runtimeApi = new FakeRuntimeApi(Events.post(STREAM), Events.post(STREAM));
-                var process = Deployed.FunctionProcess.start(Map.of("AWS_LAMBDA_RUNTIME_API", runtimeApi.address(), "CHAT_API_KEY", "k", "CHAT_AUTH", "iam",
+                var process = Deployed.FunctionProcess.start(Map.of("AWS_LAMBDA_RUNTIME_API", runtimeApi.address(), "CHAT_API_KEY", Deployed.KEY, "CHAT_AUTH", "iam",
                         "CHAT_URL", expensive.url().toString(), "CHAT_RESPONSE_MODE", "stream"))) {
             runtimeApi.closeStreamsAfterTheirFirstChunk();
             assertTrue(called.await(20, TimeUnit.SECONDS));

@@ -30,7 +30,7 @@ public final class AccessLine {
     public String client;
     /** That the request asked for. */
     public String model;
-    /** That was asked last. */
+    /** That the answer is from. */
     public String answeredModel;
     public boolean stream;
     /** As HTTP has it, for direct invocations too; until something is known, that it went wrong. */
