@@ -1,5 +1,6 @@
 package chatlambda;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 
 import chatlambda.local.LocalLambda;
@@ -114,6 +115,16 @@ final class Deployed implements AutoCloseable {
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
             }
+        }
+
+        /** How many lines of its log jq takes for objects with a time: all of them, or it fails. */
+        long linesThatJqReads() throws IOException {
+            var jq = new ProcessBuilder("jq", "has(\"timestamp\")", log.toString()).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+            long read = jq.inputReader().lines().filter("true"::equals).count();
+            try (var lines = Files.lines(log)) {
+                assertEquals(lines.count(), read);
+            }
+            return read;
         }
 
         /** What it has printed but for its access lines, as far as the lines are whole. */

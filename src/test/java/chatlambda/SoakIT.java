@@ -112,6 +112,9 @@ class SoakIT {
                             + minutes.get(minutes.size() - 1)[3] + " and " + minutes.get(minutes.size() - 1)[4]);
                 }
             }
+            for (var function : List.of(buffered, streamed)) {
+                System.out.println("soak: jq has read " + function.process.linesThatJqReads() + " lines of the log");
+            }
             System.out.println("soak: " + i + " invocations, " + failed + " of them with a fault, no wrong answer");
             long[] then = minutes.get(Math.min(5, minutes.size() - 1));
             assertTrue(buffered.process.memory("VmRSS") < then[1] * 1.05, "resident memory grows");
