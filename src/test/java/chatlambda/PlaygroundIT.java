@@ -75,8 +75,8 @@ class PlaygroundIT {
         upstream = ScriptedUpstream.start(answering(500, null, ""));
         lambda = LocalLambda.start(0, InvokeMode.RESPONSE_STREAM, Duration.ofSeconds(60), Path.of("src/main/playground"));
         wire = new Wiretap(lambda.runtimeApi());
-        process = Deployed.FunctionProcess.start(Map.of("AWS_LAMBDA_RUNTIME_API", wire.address(), "CHAT_API_KEY", Deployed.KEY, "CHAT_URL",
-                upstream.url().toString(), "CHAT_RESPONSE_MODE", "stream", "CHAT_RETRIES", "0"));
+        process = Deployed.FunctionProcess.start(Map.of("AWS_LAMBDA_RUNTIME_API", wire.address(), "CHAT_API_KEY", Deployed.KEY, "CHAT_AUTH", "iam",
+                "CHAT_URL", upstream.url().toString(), "CHAT_RESPONSE_MODE", "stream", "CHAT_RETRIES", "0"));
     }
 
     @AfterAll
