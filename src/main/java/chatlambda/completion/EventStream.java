@@ -30,7 +30,12 @@ public final class EventStream {
 
     /** How many bytes of {@code chunk} belong to the stream: all of them, but for what comes after the marker's event. */
     public int accept(byte[] chunk) {
-        keep(chunk);
+        int length = watch(chunk);
+        keep(chunk, length);
+        return length;
+    }
+
+    private int watch(byte[] chunk) {
         for (int i = 0; i < chunk.length; i++) {
             byte b = chunk[i];
             if (ended) {
@@ -57,11 +62,11 @@ public final class EventStream {
         return Usage.ofEvents(Arrays.copyOf(tail, tailLength));
     }
 
-    private void keep(byte[] chunk) {
-        int added = Math.min(chunk.length, tail.length);
+    private void keep(byte[] chunk, int length) {
+        int added = Math.min(length, tail.length);
         int kept = Math.min(tailLength, tail.length - added);
         System.arraycopy(tail, tailLength - kept, tail, 0, kept);
-        System.arraycopy(chunk, chunk.length - added, tail, kept, added);
+        System.arraycopy(chunk, length - added, tail, kept, added);
         tailLength = kept + added;
     }
 

@@ -48,6 +48,7 @@ class EventStreamFuzzTest {
             byte[] chunk = Arrays.copyOfRange(stream, from, to);
             out.append(text(Arrays.copyOf(chunk, events.accept(chunk))));
         }
+        assertEquals(UsageTest.told(Usage.ofEvents(out.toString().getBytes(StandardCharsets.ISO_8859_1))), UsageTest.told(events.usage()));
         return out.append(text(error == null ? events.end() : events.end(error))).toString();
     }
 

@@ -11,7 +11,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 class UsageTest {
 
-    private static String told(Usage usage) {
+    static String told(Usage usage) {
         return usage.promptTokens() + " " + usage.completionTokens() + " " + usage.reasoningTokens() + " " + usage.usd();
     }
 
