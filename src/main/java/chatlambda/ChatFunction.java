@@ -200,7 +200,12 @@ public final class ChatFunction implements InvocationLoop.Function {
                     traceparent != null && TRACEPARENT.matcher(traceparent).matches() ? traceparent : null,
                     settings.propagateTrace() ? invocation.traceId() : null), left));
             line.answeredModel = attempts.model();
-            line.usage = answer instanceof Completion completion ? completion.usage() : null;
+            if (answer instanceof Completion completion) {
+                line.usage = completion.usage();
+            } else {
+                line.status = 200;
+                line.code = "answer_lost"; // until it has gone out
+            }
             return answer;
         } catch (ChatError e) {
             throw client.upstreamKey() == null || !ChatError.KEY_REJECTED.equals(e.code()) ? e
@@ -232,8 +237,6 @@ public final class ChatFunction implements InvocationLoop.Function {
     private void relay(CompletionStream stream, Invocation invocation, ResponseStream out) throws IOException {
         var events = new EventStream();
         long begun = System.nanoTime();
-        line.status = 200;
-        line.code = "answer_lost"; // until it has gone out
         Instant settled = Instant.now().minusNanos(System.nanoTime() - stream.asked()).plus(settings.timeout());
         boolean bySetting = settled.isBefore(end(invocation));
         Instant end = bySetting ? settled : end(invocation);
