@@ -60,7 +60,9 @@ public final class LocalLambda implements Closeable {
             var front = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0);
             front.setExecutor(threads);
             front.createContext("/", page == null ? new FunctionUrl(runtimeApi, mode) : new Playground(page, runtimeApi, mode));
-            front.createContext("/2015-03-31/functions/", new InvokeApi(runtimeApi));
+            var invokeApi = new InvokeApi(runtimeApi);
+            front.createContext("/2015-03-31/functions/", invokeApi);
+            front.createContext("/2021-11-15/functions/", invokeApi);
             front.start();
             return new LocalLambda(runtimeApi, front, threads);
         } catch (IOException e) {
