@@ -43,7 +43,7 @@ public class DevMode {
         boolean callersKeys = config.getOptionalValue("chat.auth", String.class).orElse("").equalsIgnoreCase("passthrough");
         if (config.getOptionalValue("chat.api-key", String.class).isEmpty() && !callersKeys) {
             stub = StubChat.start(Duration.ofMillis(60));
-            config = with(config, Map.of("chat.api-key", "stub", "chat.url", stub.url().toString()));
+            config = with(config, Map.of("chat.api-key", "of-no-use-but-to-the-stub", "chat.url", stub.url().toString()));
             LOG.info("CHAT_API_KEY is not set: answers come from a stub, which repeats what you say");
         }
         var settings = ChatConfig.Settings.of(config.getConfigMapping(ChatConfig.class), System.getenv());
