@@ -173,7 +173,7 @@ class RecipesIT {
 
     private static void needs(Recipe recipe) throws IOException, InterruptedException {
         String missing = missing(recipe);
-        if (recipe.notRun == null && CI && missing != null) {
+        if (recipe.notRun == null && CI && missing != null && System.getenv("RECIPES_LEFT_OUT") == null) {
             fail("no " + missing + ", which .ci/run should have installed");
         }
         if (recipe.notRun != null || missing != null) {
