@@ -52,6 +52,10 @@ class ChatConfigTest {
 
     @Test
     void whatIsJustWithinALimitIsTaken() throws ChatConfig.Invalid {
+        for (int retries : new int[] { 0, 9, 10 }) {
+            assertEquals(retries, settings(Map.of("CHAT_RETRIES", Integer.toString(retries))).retries());
+        }
+        assertEquals(List.of("!~"), settings(Map.of("CHAT_FALLBACK_MODELS", "!~")).fallbackModels());
         assertEquals("!~", settings(Map.of("CHAT_API_KEY", "!~")).apiKey());
         assertEquals(URI.create("http://h:65535/v1"), settings(Map.of("CHAT_URL", "http://h:65535")).upstream());
         assertEquals(Duration.ofMillis(1), settings(Map.of("CHAT_CONNECT_TIMEOUT", "1ms")).connectTimeout());
@@ -96,6 +100,7 @@ class ChatConfigTest {
             CHAT_CLIENT_KEYS | app=secret | has for app what is no SHA-256 in hex (it is not shown): set it to name=hash, where the hash is what this prints: printf %s "$KEY" | sha256sum
             CHAT_CLIENT_KEYS | direct=00 | direct, iam and passthrough are no client's names
             CHAT_ALLOWED_MODELS | a,,b | has an empty item
+            CHAT_ALLOWED_MODELS | =a | names the client "": set it to values, or to client=value for one whom CHAT_CLIENT_KEYS names
             CHAT_ALLOWED_MODELS | app=a | chat.allowed-models (environment variable CHAT_ALLOWED_MODELS) names the client "app": set it
             CHAT_MAX_REQUEST_BYTES | 1M | is "1M", not one whole number above 0
             CHAT_MAX_REQUEST_BYTES | 0 | is "0", not one whole number above 0

@@ -34,7 +34,7 @@ class AttemptsTest {
         Iterator<Object> next = Arrays.asList(outcomes).iterator();
         try {
             var request = ChatRequest.of("{\"model\":\"a\",\"messages\":[{\"role\":\"user\"}]}".getBytes(StandardCharsets.UTF_8), "d", Limits.NONE);
-            attempts.make(request, (each, left) -> {
+            var answer = attempts.make(request, (each, left) -> {
                 asked.add(each.model());
                 assertTrue(new String(each.body(), StandardCharsets.UTF_8).startsWith("{\"model\":\"" + each.model() + "\","));
                 Object outcome = next.next();
@@ -43,6 +43,7 @@ class AttemptsTest {
                 }
                 return (Answer) outcome;
             });
+            assertSame(outcomes[asked.size() - 1], answer);
             asked.add("answered");
         } catch (ChatError e) {
             assertSame(outcomes[asked.size() - 1], e, "the last failure is the one that is told");
@@ -100,10 +101,11 @@ class AttemptsTest {
 
     @Test
     void aRefusedKeyIsReplacedWhereThereIsAnotherAndThatIsNoRetry() {
-        Iterator<Boolean> renewed = List.of(true, false).iterator();
-        var attempts = new Attempts("r", 0, List.of("b"), () -> Duration.ofMinutes(1), renewed::next);
+        var attempts = new Attempts("r", 0, List.of("b"), () -> Duration.ofMinutes(1), List.of(true, false).iterator()::next);
         assertEquals(List.of("a", "a"), models(attempts, failure(Recourse.ANOTHER_KEY), failure(Recourse.ANOTHER_KEY)));
         assertEquals(List.of("a"), models(attempts(3, "b"), failure(Recourse.ANOTHER_KEY)));
+        assertEquals(List.of("a", "a", "a", "answered"), models(new Attempts("r", 1, List.of(), () -> Duration.ofMinutes(1),
+                List.of(true).iterator()::next), failure(Recourse.ANOTHER_KEY), failure(Recourse.AT_ONCE), FINE));
     }
 
     @Test

@@ -103,6 +103,13 @@ class LimitsTest {
     }
 
     @Test
+    void aRequestMayBeAsLongAsTheLimit() throws ChatError {
+        byte[] body = "{\"messages\":[{\"role\":\"user\"}]}".getBytes(StandardCharsets.UTF_8);
+        ChatRequest.of(body, "m", new Limits(List.of(), body.length, 0));
+        assertThrows(ChatError.class, () -> ChatRequest.of(body, "m", new Limits(List.of(), body.length - 1, 0)));
+    }
+
+    @Test
     void withoutLimitsNothingIsLookedAt() throws ChatError {
         assertEquals("b", request("\"Model\":1,\"model\":\"b\",\"max_tokens\":\"many\",", Limits.NONE).model());
     }

@@ -1,6 +1,7 @@
 package chatlambda.completion;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
@@ -27,6 +28,7 @@ class UsageTest {
             {"usage":{"prompt_tokens":9,"completion_tokens":618,"total_tokens":627}}                       | 9 618 -1 NaN
             {"usage":{"x":{"prompt_tokens":1},"prompt_tokens":9}}                                          | 9 -1 -1 NaN
             {"usage":{"completion_tokens_details":{"x":[1],"reasoning_tokens":7},"prompt_tokens":2}}       | 2 -1 7 NaN
+            {"usage":{"prompt_tokens":0,"completion_tokens":0,"cost":0}}                                   | 0 0 -1 0.0
             {"usage":{"prompt_tokens":"9","completion_tokens":null}}                                       | -1 -1 -1 NaN
             {"usage":{"prompt_tokens":-9,"completion_tokens":1e99}}                                        | -1 -1 -1 NaN
             {"usage":{"prompt_tokens":1,"cost":0.25}}                                                      | 1 -1 -1 0.25
@@ -59,6 +61,14 @@ class UsageTest {
                 stream.accept(Arrays.copyOfRange(bytes, from, Math.min(bytes.length, from + size)));
             }
             assertEquals("3 4 -1 0.5", told(stream.usage()));
+        }
+    }
+
+    @Test
+    void nothingTakenIsToldToo() {
+        for (String usage : new String[] { "{\"prompt_tokens\":0}", "{\"completion_tokens\":0}" }) {
+            assertTrue(Usage.ofEvents(("data: {\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":7}}\n\ndata: {\"usage\":" + usage + "}\n\n")
+                    .getBytes(StandardCharsets.UTF_8)).promptTokens() <= 0);
         }
     }
 

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import chatlambda.LogLines;
+import chatlambda.completion.EventStream;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -41,6 +42,24 @@ class AccessLineTest {
 
     private AccessLog log(boolean metrics) {
         return new AccessLog(out, metrics, List.of("expected"), Map.of());
+    }
+
+    @Test
+    void whatTheAnswerTookIsToldAndMeasured() {
+        var stream = new EventStream();
+        stream.accept(("data: {\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":5,\"completion_tokens_details\":{\"reasoning_tokens\":4},"
+                + "\"cost\":0.25}}\n\n").getBytes(StandardCharsets.UTF_8));
+        var line = answered("m");
+        line.usage = stream.usage();
+        line.upstreamNanos = 0;
+        line.firstChunkNanos = 0;
+        JsonNode json = written(log(true), line);
+        assertEquals("0 5 4 0.0 0.0", String.join(" ", json.path("promptTokens").asText(), json.path("completionTokens").asText(),
+                json.path("reasoningTokens").asText(), json.path("upstreamMs").asText(), json.path("firstChunkMs").asText()));
+        assertEquals("0 5 0.25 0.0 0.0", String.join(" ", json.path("PromptTokens").asText(), json.path("CompletionTokens").asText(),
+                json.path("UsdSpent").asText(), json.path("UpstreamLatency").asText(), json.path("FirstChunkLatency").asText()));
+        assertEquals("[Requests, Errors, UpstreamLatency, FirstChunkLatency, PromptTokens, CompletionTokens, UsdSpent]",
+                json.at("/_aws/CloudWatchMetrics/0/Metrics").findValuesAsText("Name").toString());
     }
 
     @Test
@@ -103,7 +122,8 @@ class AccessLineTest {
         refused.status = 404;
         refused.code = "model_not_found";
         assertEquals("other", written(log, refused).path("Model").asText());
-        refused.model = refused.answeredModel = "expected";
+        refused.model = "made up";
+        refused.answeredModel = "expected";
         assertEquals("expected", written(log, refused).path("Model").asText());
         for (int i = 0; i < 200; i++) {
             assertEquals(i < 99 ? "m" + i : "other", written(log, answered("m" + i)).path("Model").asText());
@@ -129,5 +149,6 @@ class AccessLineTest {
         log.write(answered("m"));
         log.write(new AccessLine());
         assertEquals(lines, out.toString(StandardCharsets.UTF_8).lines().count());
+        assertEquals(lines > 0, out.toString(StandardCharsets.UTF_8).contains("\"level\":\"ERROR\""));
     }
 }
