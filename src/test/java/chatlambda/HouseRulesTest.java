@@ -1,0 +1,133 @@
+package chatlambda;
+
+import static com.tngtech.archunit.base.DescribedPredicate.describe;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideOutsideOfPackages;
+import static com.tngtech.archunit.lang.conditions.ArchConditions.accessField;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+
+import com.tngtech.archunit.base.DescribedPredicate;
+import com.tngtech.archunit.core.domain.JavaAccess;
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.junit.AnalyzeClasses;
+import com.tngtech.archunit.junit.ArchTest;
+import com.tngtech.archunit.lang.ArchRule;
+import org.eclipse.microprofile.config.inject.ConfigProperty;
+
+import java.util.stream.Stream;
+
+/**
+ * The house's few rules, read from the classes of {@code src/main/java}. An exception is named here, with its reason, or it is none.
+ * {@code chatlambda.local}, which is in dev mode and in tests only, is Lambda and not the function: it may do what it likes.
+ */
+@AnalyzeClasses(packages = "chatlambda", importOptions = ImportOption.DoNotIncludeTests.class)
+class HouseRulesTest {
+
+    private static final DescribedPredicate<JavaClass> PRODUCTION =
+            resideInAPackage("chatlambda..").and(DescribedPredicate.not(resideInAPackage("chatlambda.local.."))).as("are in production");
+
+    /** Only ChatFunction knows both what Lambda delivers and what the upstream is asked. */
+    @ArchTest
+    static final ArchRule eventKnowsJson = packageKnows("event", "json");
+
+    @ArchTest
+    static final ArchRule completionKnowsJson = packageKnows("completion", "json");
+
+    @ArchTest
+    static final ArchRule accessKnowsCompletion = packageKnows("access", "completion");
+
+    @ArchTest
+    static final ArchRule logKnowsCompletionAndJson = packageKnows("log", "completion", "json");
+
+    @ArchTest
+    static final ArchRule runtimeKnowsJson = packageKnows("runtime", "json");
+
+    @ArchTest
+    static final ArchRule secretKnowsJson = packageKnows("secret", "json");
+
+    @ArchTest
+    static final ArchRule jsonKnowsNoneOfUs = packageKnows("json");
+
+    @ArchTest
+    static final ArchRule nothingInProductionUsesLocal = noClasses().that(PRODUCTION)
+            .should().dependOnClassesThat().resideInAPackage("chatlambda.local..");
+
+    @ArchTest
+    static final ArchRule nothingUsesImage = noClasses().that().resideOutsideOfPackage("chatlambda.image..")
+            .should().dependOnClassesThat().resideInAPackage("chatlambda.image..")
+            .because("what is only for the native image must not be missed on a JVM");
+
+    /** The rehearsal's stand-ins for both neighbours listen on loopback. */
+    @ArchTest
+    static final ArchRule onlyRuntimeOpensSockets = noClasses().that(PRODUCTION).and().resideOutsideOfPackage("chatlambda.runtime..")
+            .and().doNotBelongToAnyOf(Rehearsal.class)
+            .should().dependOnClassesThat(named("are sockets or the JDK's HTTP",
+                    "java\\.net\\.(\\w*Socket|HttpURLConnection|URLConnection)|java\\.net\\.http\\..*|java\\.nio\\.channels\\..*Channel"
+                            + "|javax\\.net\\..*Socket\\w*|com\\.sun\\.net\\.httpserver\\..*"))
+            .orShould().accessTargetWhere(is("java\\.net\\.URL\\.(open.*|getContent)"));
+
+    /** What the two REST clients, to the upstream and to AWS, and Vert.x below them open is theirs; nobody else has a client. */
+    @ArchTest
+    static final ArchRule onlyTheUpstreamAndTheSecretHaveClients = noClasses().that(PRODUCTION)
+            .and().resideOutsideOfPackages("chatlambda.completion..", "chatlambda.secret..")
+            .should().dependOnClassesThat(resideInAnyPackage("io.vertx.core.http..", "io.vertx.core.net..", "io.netty..",
+                    "io.quarkus.rest.client..", "org.eclipse.microprofile.rest.client..", "jakarta.ws.rs.client.."))
+            .orShould().accessTargetWhere(is("io\\.vertx\\.core\\.Vertx\\.create.*"));
+
+    /** Main has the mapping injected and makes settings of it; image is how Quarkus' own configuration comes to be in the binary. */
+    @ArchTest
+    static final ArchRule onlyChatConfigReadsSettings = noClasses().that(PRODUCTION).and().resideOutsideOfPackage("chatlambda.image..")
+            .and().doNotBelongToAnyOf(ChatConfig.class)
+            .should().dependOnClassesThat(resideInAnyPackage("org.eclipse.microprofile.config..", "io.smallrye.config.."))
+            .orShould().beAnnotatedWith(ConfigProperty.class);
+
+    @ArchTest
+    static final ArchRule onlyMainHandsSettingsOut = noClasses().that(PRODUCTION).and().resideOutsideOfPackage("chatlambda.image..")
+            .and().doNotBelongToAnyOf(ChatConfig.class, Main.class)
+            .should().dependOnClassesThat(named("are ChatConfig itself, not its Settings", "chatlambda\\.ChatConfig"))
+            .because("what was given is text; Settings are what is valid");
+
+    /** Lambda's own variables: Main passes them on. The image's are looked through for Quarkus' settings. */
+    @ArchTest
+    static final ArchRule onlyMainReadsTheEnvironment = noClasses().that(PRODUCTION).and().resideOutsideOfPackage("chatlambda.image..")
+            .and().doNotBelongToAnyOf(Main.class)
+            .should().accessTargetWhere(is("java\\.lang\\."
+                    + "(System\\.(getenv|getPropert.*)|Integer\\.getInteger|Long\\.getLong|Boolean\\.getBoolean)"));
+
+    @ArchTest
+    static final ArchRule onlyReadersOfJsonUseJackson = noClasses().that(PRODUCTION)
+            .and().resideOutsideOfPackages("chatlambda.json..", "chatlambda.event..", "chatlambda.completion..", "chatlambda.secret..")
+            .should().dependOnClassesThat(resideInAnyPackage("com.fasterxml.jackson.."));
+
+    @ArchTest
+    static final ArchRule nobodyBindsJson = noClasses().should().dependOnClassesThat(resideInAnyPackage(
+            "com.fasterxml.jackson.databind..", "com.fasterxml.jackson.annotation.."))
+            .because("payloads stay bytes; a model of them loses what it does not know");
+
+    /** Main says on standard error that this is no Lambda. Standard output is the access lines', through a stream of Main's. */
+    @ArchTest
+    static final ArchRule onlyMainPrints = noClasses().that(PRODUCTION).and().doNotBelongToAnyOf(Main.class)
+            .should(accessField(System.class, "out")).orShould(accessField(System.class, "err"));
+
+    @ArchTest
+    static final ArchRule onlyLogUsesTheJdksLogging = noClasses().that(PRODUCTION).and().resideOutsideOfPackage("chatlambda.log..")
+            .should().dependOnClassesThat(resideInAnyPackage("java.util.logging..", "org.jboss.logmanager.."));
+
+    /** Itself and those, and of what is not ours anything. */
+    private static ArchRule packageKnows(String name, String... others) {
+        String itself = "chatlambda." + name + "..";
+        var ours = Stream.concat(Stream.of(itself), Stream.of(others).map(other -> "chatlambda." + other + "..")).toArray(String[]::new);
+        return noClasses().that().resideInAPackage(itself).should()
+                .dependOnClassesThat(resideInAPackage("chatlambda..").and(resideOutsideOfPackages(ours)));
+    }
+
+    private static DescribedPredicate<JavaAccess<?>> is(String pattern) {
+        return describe("it is " + pattern, access -> (access.getTargetOwner().getName() + "." + access.getName()).matches(pattern));
+    }
+
+    private static DescribedPredicate<JavaClass> named(String what, String pattern) {
+        return describe(what, type -> type.getName().matches(pattern));
+    }
+}
