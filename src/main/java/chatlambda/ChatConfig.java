@@ -190,8 +190,8 @@ public interface ChatConfig {
             String remedy = "set it to the ARN of the secret that holds the upstream's key (see template.yaml), or to the key itself";
             if (access.mode() == Access.Mode.PASSTHROUGH) {
                 if (given.isPresent()) {
-                    problems.add(problem("api-key", "is set, while chat.auth (CHAT_AUTH) is passthrough, which sends the callers' own keys upstream",
-                            "remove one of the two"));
+                    problems.add(problem("api-key", "is set, while chat.auth (CHAT_AUTH) is passthrough, which sends the callers' own keys"
+                            + " upstream", "remove one of the two"));
                 }
                 return null;
             }
@@ -240,7 +240,8 @@ public interface ChatConfig {
                 String name = item.substring(0, Math.max(0, item.indexOf('='))).strip();
                 String hash = item.substring(item.indexOf('=') + 1).strip();
                 if (!CLIENT.matcher(name).matches() || Access.RESERVED.contains(name)) {
-                    problems.add(problem("client-keys", "has an item that does not begin with a client's name and = (it is not shown; direct, iam and passthrough are no client's names)", remedy));
+                    problems.add(problem("client-keys", "has an item that does not begin with a client's name and = (it is not shown;"
+                            + " direct, iam, passthrough and none are no client's names)", remedy));
                 } else if (!SHA_256.matcher(hash).matches()) {
                     problems.add(problem("client-keys", "has for " + name + " what is no SHA-256 in hex (it is not shown)", remedy));
                 } else {

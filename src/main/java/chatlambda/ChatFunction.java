@@ -11,6 +11,7 @@ import chatlambda.completion.Completion;
 import chatlambda.completion.CompletionStream;
 import chatlambda.completion.EventStream;
 import chatlambda.completion.Upstream;
+import chatlambda.completion.Usage;
 import chatlambda.event.Direct;
 import chatlambda.event.Event;
 import chatlambda.event.UnsupportedEvent;
@@ -111,7 +112,9 @@ public final class ChatFunction implements InvocationLoop.Function {
             return response;
         } catch (ChatError e) {
             failed(e);
-            throw new FunctionError("Chat." + e.kind(), new String(e.json(), StandardCharsets.UTF_8));
+            byte[] body = e.json();
+            line.responseBytes = body.length;
+            throw new FunctionError("Chat." + e.kind(), new String(body, StandardCharsets.UTF_8));
         }
     }
 
@@ -275,7 +278,7 @@ public final class ChatFunction implements InvocationLoop.Function {
             }
         } finally {
             line.upstreamNanos += System.nanoTime() - begun;
-            line.usage = events.usage();
+            line.usage = events.usage().withPrice(stream.headers().get(Usage.PRICE));
         }
     }
 

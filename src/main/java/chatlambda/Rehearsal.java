@@ -83,8 +83,8 @@ final class Rehearsal implements Closeable {
         String address = "127.0.0.1:" + server.getLocalPort();
         try (var api = new RuntimeApi(address)) {
             var log = new AccessLog(OutputStream.nullOutputStream(), settings.metrics(), List.of(settings.model()), Map.of());
-            new InvocationLoop(api, new ChatFunction(settings, ACCESS, upstream.standIn(URI.create("http://" + address)), () -> "rehearsal", log))
-                    .turn();
+            var function = new ChatFunction(settings, ACCESS, upstream.standIn(URI.create("http://" + address)), () -> "rehearsal", log);
+            new InvocationLoop(api, function).turn();
         }
     }
 

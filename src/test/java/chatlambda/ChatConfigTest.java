@@ -98,7 +98,7 @@ class ChatConfigTest {
             CHAT_AUTH | passthrough | chat.api-key (environment variable CHAT_API_KEY) is set, while chat.auth (CHAT_AUTH) is passthrough
             CHAT_CLIENT_KEYS | secret | has an item that does not begin with a client's name and =
             CHAT_CLIENT_KEYS | app=secret | has for app what is no SHA-256 in hex (it is not shown): set it to name=hash, where the hash is what this prints: printf %s "$KEY" | sha256sum
-            CHAT_CLIENT_KEYS | direct=00 | direct, iam and passthrough are no client's names
+            CHAT_CLIENT_KEYS | direct=00 | direct, iam, passthrough and none are no client's names
             CHAT_ALLOWED_MODELS | a,,b | has an empty item
             CHAT_ALLOWED_MODELS | =a | names the client "": set it to values, or to client=value for one whom CHAT_CLIENT_KEYS names
             CHAT_ALLOWED_MODELS | app=a | chat.allowed-models (environment variable CHAT_ALLOWED_MODELS) names the client "app": set it

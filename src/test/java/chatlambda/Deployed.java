@@ -102,7 +102,7 @@ final class Deployed implements AutoCloseable {
                 var builder = new ProcessBuilder(command).redirectOutput(log.toFile()).redirectError(errors.toFile());
                 builder.environment().clear();
                 builder.environment().putAll(environment);
-                return new FunctionProcess(builder.start(), log, errors, !environment.containsKey("AWS_LAMBDA_LOG_FORMAT"));
+                return new FunctionProcess(builder.start(), log, errors, !"Text".equals(environment.get("AWS_LAMBDA_LOG_FORMAT")));
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
             }
@@ -172,6 +172,8 @@ final class Deployed implements AutoCloseable {
             try {
                 if (json) {
                     LogLines.check(log);
+                } else {
+                    assertFalse(Files.readString(log).contains(LogLines.KEY), "a key in the log");
                 }
                 assertFalse(Files.readString(errors).contains(LogLines.KEY), "a key on the error stream");
                 Files.delete(log);

@@ -466,7 +466,8 @@ class PlaygroundIT {
             }
         }
         assertTrue(raw("POST /_playground/stop", "Host: " + host).startsWith("HTTP/1.1 404 "));
-        assertTrue(raw("POST /_playground/stop", "Host: " + host, "Origin: http://evil.example").startsWith("HTTP/1.1 404 "));
+        assertTrue(raw("POST /_playground/stop", "Host: " + host, "Origin: http://evil.example").startsWith("HTTP/1.1 403 "));
+        assertTrue(raw("POST /2015-03-31/functions/f/invocations", "Host: " + host, "Origin: http://evil.example").startsWith("HTTP/1.1 403 "));
         assertTrue(raw("GET /_playground/exchange?id=none", "Host: " + host).startsWith("HTTP/1.1 404 "));
         assertTrue(raw("GET /../../../pom.xml", "Host: " + host).contains("no such path: "), "the function's own answer");
     }

@@ -23,7 +23,7 @@ public record Access(Mode mode, List<Key> keys, Map<String, Limits> limits) {
     private static final String IAM = "iam";
     private static final String PASSTHROUGH = "passthrough";
     /** Names of callers that no client can have. */
-    public static final Set<String> RESERVED = Set.of(DIRECT, IAM, PASSTHROUGH);
+    public static final Set<String> RESERVED = Set.of(DIRECT, IAM, PASSTHROUGH, "none");
 
     /** How callers over HTTP are known: {@code chat.auth}. */
     public enum Mode {

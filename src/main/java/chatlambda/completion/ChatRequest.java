@@ -9,6 +9,7 @@ import com.fasterxml.jackson.core.JsonToken;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.HashSet;
 import java.util.Locale;
 import java.util.Set;
 
@@ -93,6 +94,7 @@ public record ChatRequest(byte[] body, String model, boolean stream) {
         private boolean messages;
         private double tokens = Double.NaN;
         private double choices = 1;
+        private final Set<String> seen = new HashSet<>();
 
         Scan(JsonParser parser, Limits limits) {
             this.parser = parser;
@@ -137,24 +139,27 @@ public record ChatRequest(byte[] body, String model, boolean stream) {
                     : new ChatRequest(withModel(body, brace, defaultModel), defaultModel, stream);
         }
 
-        /** Each of a name that comes twice, since who knows which one counts; and none that only some readers would take for one. */
+        /** Neither a name twice, since who knows which one counts, nor one that only some readers would take for it. */
         private void readLimited(String name, JsonToken value) throws IOException, ChatError {
-            String known = name.toLowerCase(Locale.ROOT);
+            String known = name.toUpperCase(Locale.ROOT).toLowerCase(Locale.ROOT); // as Go compares names, in which ſ is an s
             if (!LIMITED.contains(known)) {
                 return;
             }
             if (!known.equals(name)) {
                 throw ChatError.invalid(400, name, name + " is no member of a chat request: write " + known);
             }
+            if (!seen.add(name)) {
+                throw ChatError.invalid(400, name, name + " is there twice: say it once");
+            }
             if (known.equals("model")) {
                 limits.requireModel(model);
             } else if (value != JsonToken.VALUE_NULL && limits.tokens() > 0) {
-                if (!value.isNumeric()) {
-                    throw ChatError.invalid(400, name, name + " is " + name(value) + ", not a number");
+                double number = value.isNumeric() ? parser.getDoubleValue() : Double.NaN;
+                if (!(number >= 1)) { // less than one is no limit to some
+                    throw ChatError.invalid(400, name, name + " is " + (value.isNumeric() ? "less than 1" : name(value)) + ": set it to a number");
                 }
-                double number = parser.getDoubleValue();
                 if (known.equals("n")) {
-                    choices = Math.max(choices, number);
+                    choices = number;
                 } else {
                     tokens = Double.isNaN(tokens) ? number : Math.max(tokens, number);
                 }

@@ -168,7 +168,7 @@ public final class Upstream {
 
     private static Completion completion(UpstreamAnswer answer, Sender sender) throws ChatError {
         try {
-            return answer.completion();
+            return answer.without(sender.key).completion();
         } catch (ChatError e) {
             throw e.without(sender.key);
         }
@@ -222,7 +222,7 @@ public final class Upstream {
             answer.request.reset();
             requireSane(fields);
         }
-        var headers = headers(answer.response.headers());
+        var headers = UpstreamAnswer.without(headers(answer.response.headers()), sender.key);
         var head = new UpstreamAnswer(answer.response.statusCode(), headers, NO_BODY);
         var stream = new CompletionStream(answer.request, answer.response, head.streamHeaders(), this, answer.body, start);
         return head.isCompletionStream() ? stream

@@ -28,9 +28,24 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
     private static final Pattern DISGUISED = Pattern.compile("\\s*4(?!08|09|29)\\d\\d\\b");
     private static final Pattern GONE = Pattern.compile("no longer available|unable to access model", Pattern.CASE_INSENSITIVE);
 
-    private static final String PRICE = "x-aimlapi-usd-spent";
     private static final int SANE_MESSAGE = 4_000;
     private static final int SANE_MEMBERS = 64_000;
+
+    /** The same without that key, which an upstream may quote: in its headers, and in an error. A completion stays as it is. */
+    UpstreamAnswer without(String key) {
+        byte[] clean = body;
+        if (status < 200 || status > 299) {
+            String text = new String(body, StandardCharsets.ISO_8859_1); // each byte a character, and the same byte again
+            String cleaned = text.replace(key, "[key]").replace(key.replace("/", "\\/"), "[key]");
+            clean = cleaned.equals(text) ? body : cleaned.getBytes(StandardCharsets.ISO_8859_1);
+        }
+        return new UpstreamAnswer(status, without(headers, key), clean);
+    }
+
+    static Map<String, String> without(Map<String, String> headers, String key) {
+        headers.replaceAll((name, value) -> value.replace(key, "[key]"));
+        return headers;
+    }
 
     /** @throws ChatError an error status, an error under a 2xx, or a 2xx that is not JSON */
     Completion completion() throws ChatError {
@@ -39,13 +54,13 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
         }
         if (isCompletionStream()) {
             byte[] events = ended(body);
-            return new Completion(200, streamHeaders(), events, Usage.ofEvents(events).withPrice(headers.get(PRICE)));
+            return new Completion(200, streamHeaders(), events, Usage.ofEvents(events).withPrice(headers.get(Usage.PRICE)));
         }
         var usage = new Usage();
         requireCompletion(usage);
         var passed = passedOn();
         passed.put("content-type", "application/json");
-        return new Completion(status == 201 ? 200 : status, passed, body, usage.withPrice(headers.get(PRICE)));
+        return new Completion(status == 201 ? 200 : status, passed, body, usage.withPrice(headers.get(Usage.PRICE)));
     }
 
     /** A 2xx with server-sent events. */

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.core.JsonToken;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 
 /**
  * What an answer says it took, where it says so: OpenAI's {@code usage}, and the price in US dollars from AI/ML API's
@@ -13,9 +14,13 @@ import java.nio.charset.StandardCharsets;
  */
 public final class Usage {
 
+    /** AI/ML API's header. */
+    public static final String PRICE = "x-aimlapi-usd-spent";
+
     /** How much of a stream's end is looked at: it is the last events that tell. */
     static final int TAIL = 16 * 1024;
 
+    private static final String FIELD = "data:";
     private static final long UNKNOWN = -1;
 
     private long promptTokens = UNKNOWN;
@@ -50,36 +55,40 @@ public final class Usage {
     /** What the last events of a stream tell; the last one that tells anything counts. */
     static Usage ofEvents(byte[] events) {
         var usage = new Usage();
+        double usd = Double.NaN;
         int from = Math.max(0, events.length - TAIL);
         for (int end = events.length; end > from && !usage.isKnown();) {
             int start = end;
             while (start > from && events[start - 1] != '\n' && events[start - 1] != '\r') {
                 start--;
             }
-            usage.readEvent(events, start, end);
+            usage = ofEvent(events, start, end);
+            usd = Double.isNaN(usd) ? usage.usd : usd;
             end = start - 1;
         }
+        usage.usd = usd;
         return usage;
     }
 
-    private void readEvent(byte[] line, int from, int to) {
-        int at = from + 5;
-        if (at >= to || !new String(line, from, 5, StandardCharsets.ISO_8859_1).equals("data:")) {
-            return;
+    private static Usage ofEvent(byte[] line, int from, int to) {
+        var usage = new Usage();
+        int at = from + FIELD.length();
+        if (at >= to || !new String(line, from, FIELD.length(), StandardCharsets.ISO_8859_1).equals(FIELD)) {
+            return usage;
         }
-        byte[] json = java.util.Arrays.copyOfRange(line, line[at] == ' ' ? at + 1 : at, to);
-        try (JsonParser parser = Json.parser(json)) {
+        try (JsonParser parser = Json.parser(Arrays.copyOfRange(line, line[at] == ' ' ? at + 1 : at, to))) {
             if (parser.nextToken() == JsonToken.START_OBJECT) {
                 while (parser.nextToken() == JsonToken.FIELD_NAME) {
                     String name = parser.currentName();
                     parser.nextToken();
-                    read(name, parser);
+                    usage.read(name, parser);
                     parser.skipChildren();
                 }
             }
         } catch (IOException e) {
             // [DONE], or an event that began before what was kept
         }
+        return usage;
     }
 
     /** @param parser on the value of that member of an answer, or of a chunk */
@@ -146,8 +155,8 @@ public final class Usage {
         return usd >= 0 && usd <= 1e9 ? usd : Double.NaN;
     }
 
-    /** @param header AI/ML API's {@code x-aimlapi-usd-spent}, or null; it counts more than the body */
-    Usage withPrice(String header) {
+    /** @param header what {@link #PRICE} says, or null; it counts more than the body */
+    public Usage withPrice(String header) {
         try {
             double told = header == null ? Double.NaN : price(Double.parseDouble(header.strip()));
             usd = Double.isNaN(told) ? usd : told;

@@ -43,10 +43,10 @@ public final class AccessLog {
 
     public void write(AccessLine line) {
         line.cold = cold;
-        cold = false;
         if (!(line.isError() ? showsErrors : showsInfo)) {
             return;
         }
+        cold = false;
         try {
             out.write(line.toJson(Instant.ofEpochMilli(System.currentTimeMillis()), metrics ? dimension(line) : null));
         } catch (IOException e) {
@@ -62,6 +62,6 @@ public final class AccessLog {
         if (line.status < 300 && DIMENSION.matcher(model).matches() && models.size() < MOST_MODELS) {
             models.add(model);
         }
-        return models.contains(model) ? model : "other";
+        return models.contains(model) && DIMENSION.matcher(model).matches() ? model : "other";
     }
 }

@@ -82,7 +82,11 @@ public final class InvocationLoop {
         try {
             answer(invocation);
         } finally {
-            function.done(invocation);
+            try {
+                function.done(invocation);
+            } catch (RuntimeException e) {
+                LOG.errorf("after invocation %s: %s at %s", invocation.requestId(), e.getClass().getName(), place(e));
+            }
         }
     }
 

@@ -9,6 +9,8 @@ import jakarta.ws.rs.Path;
 import org.eclipse.microprofile.rest.client.inject.RegisterRestClient;
 import org.jboss.resteasy.reactive.RestResponse;
 
+import java.io.Closeable;
+
 /**
  * One call of an AWS service that speaks AWS JSON 1.1, as Secrets Manager and Systems Manager do.
  *
@@ -17,7 +19,7 @@ import org.jboss.resteasy.reactive.RestResponse;
 @RegisterRestClient(configKey = "aws")
 @Path("/")
 @Consumes(AwsJson.TYPE)
-interface AwsJson {
+interface AwsJson extends Closeable {
 
     String TYPE = "application/x-amz-json-1.1";
 

@@ -12,6 +12,7 @@ import org.jboss.resteasy.reactive.RestResponse;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URI;
+import java.net.URISyntaxException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
@@ -34,9 +35,11 @@ public final class Secret implements UpstreamKey {
 
     /** {@code arn:partition:service:region:account:...} */
     private static final Pattern ARN = Pattern.compile(
-            "arn:(aws[a-z-]*):(?:(secretsmanager):([a-z0-9-]+):\\d{12}:secret:.+|(ssm):([a-z0-9-]+):\\d{12}:parameter/.+)");
+            "arn:(aws|aws-cn|aws-us-gov):(?:(secretsmanager):([a-z0-9-]+):\\d{12}:secret:.+|(ssm):([a-z0-9-]+):\\d{12}:parameter/.+)");
     private static final Duration BETWEEN = Duration.ofMinutes(1);
+    /** Both together well below the 10 s that Lambda gives a start. */
     private static final Duration PATIENCE = Duration.ofSeconds(5);
+    private static final Duration EXTENSIONS_PATIENCE = Duration.ofSeconds(2);
 
     private final String arn;
     private final String partition;
@@ -121,7 +124,7 @@ public final class Secret implements UpstreamKey {
     @Override
     public boolean renew(Duration limit) {
         Instant now = Instant.now();
-        if (!isDue(renewed, now)) {
+        if (limit.isNegative() || limit.isZero() || !isDue(renewed, now)) {
             return false;
         }
         renewed = now;
@@ -145,15 +148,15 @@ public final class Secret implements UpstreamKey {
     private String fromExtension() {
         String address = "http://localhost:" + environment.getOrDefault("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", "2773");
         String token = environment.getOrDefault("AWS_SESSION_TOKEN", "");
-        try {
-            var extension = client(SecretsExtension.class, address);
-            var response = await(isParameter ? extension.parameter(address, token, arn, true) : extension.secret(address, token, arn), PATIENCE);
+        try (var extension = client(SecretsExtension.class, address)) {
+            var response = await(isParameter ? extension.parameter(address, token, arn, true)
+                    : extension.secret(address, token, arn), EXTENSIONS_PATIENCE);
             if (response.getStatus() == 200) {
                 return text(body(response));
             }
             LOG.warnf("the secrets extension answered %d: asking the service itself", response.getStatus());
         } catch (RuntimeException | IOException e) {
-            LOG.debugf("no secrets extension: %s", e.getMessage());
+            LOG.debugf("no secrets extension: %s", e.getClass().getSimpleName()); // a message might quote what was read
         }
         return null;
     }
@@ -167,7 +170,8 @@ public final class Secret implements UpstreamKey {
         }
         String service = isParameter ? "ssm" : "secretsmanager";
         URI endpoint = endpoint(service);
-        byte[] request = new JsonOut(256).raw(isParameter ? "{\"WithDecryption\":true,\"Name\":" : "{\"SecretId\":").string(arn).raw("}").toBytes();
+        byte[] request = new JsonOut(256).raw(isParameter ? "{\"WithDecryption\":true,\"Name\":" : "{\"SecretId\":").string(arn).raw("}")
+                .toBytes();
         String target = isParameter ? "AmazonSSM.GetParameter" : "secretsmanager.GetSecretValue";
         String date = SigV4.date(Instant.now());
         String token = environment.get("AWS_SESSION_TOKEN");
@@ -179,9 +183,8 @@ public final class Secret implements UpstreamKey {
         String authorization = SigV4.authorization(keyId, secretKey, region, service, "POST", headers, request);
         RestResponse<?> response;
         byte[] answer;
-        try {
-            response = await(client(AwsJson.class, endpoint.toString())
-                    .call(endpoint.toString(), target, date, token, authorization, request), limit);
+        try (var client = client(AwsJson.class, endpoint.toString())) {
+            response = await(client.call(endpoint.toString(), target, date, token, authorization, request), limit);
             answer = body(response);
         } catch (RuntimeException | IOException e) {
             throw unavailable(endpoint.getHost() + " did not answer (" + e.getClass().getSimpleName() + ")",
@@ -199,11 +202,19 @@ public final class Secret implements UpstreamKey {
     }
 
     /** Where the service is: the AWS SDKs' own variables may name another place. */
-    private URI endpoint(String service) {
+    private URI endpoint(String service) throws Unavailable {
         String named = environment.get("AWS_ENDPOINT_URL_" + (isParameter ? "SSM" : "SECRETS_MANAGER"));
         String given = named != null ? named : environment.get("AWS_ENDPOINT_URL");
-        return URI.create(given != null ? given
-                : "https://" + service + "." + region + (partition.equals("aws-cn") ? ".amazonaws.com.cn" : ".amazonaws.com"));
+        try {
+            var endpoint = new URI(given != null ? given
+                    : "https://" + service + "." + region + (partition.equals("aws-cn") ? ".amazonaws.com.cn" : ".amazonaws.com"));
+            if (endpoint.getHost() != null) {
+                return endpoint;
+            }
+        } catch (URISyntaxException e) {
+            LOG.debug(e.getReason());
+        }
+        throw unavailable("the endpoint in AWS_ENDPOINT_URL (or that of this service) is no address", "remove it, or correct it");
     }
 
     /** The same, found fit to be a key. */
@@ -217,7 +228,8 @@ public final class Secret implements UpstreamKey {
     }
 
     private Unavailable unavailable(String what, String remedy) {
-        return new Unavailable("chat.api-key (environment variable CHAT_API_KEY) names " + arn + ", which cannot be read: " + what + ": " + remedy);
+        return new Unavailable("chat.api-key (environment variable CHAT_API_KEY) names " + arn + ", which cannot be read: " + what + ": "
+                + remedy);
     }
 
     private <T> T client(Class<T> type, String address) {

@@ -9,6 +9,8 @@ import jakarta.ws.rs.QueryParam;
 import org.eclipse.microprofile.rest.client.inject.RegisterRestClient;
 import org.jboss.resteasy.reactive.RestResponse;
 
+import java.io.Closeable;
+
 /**
  * The AWS Parameters and Secrets Lambda Extension, a process beside the function where its layer is there.
  *
@@ -16,7 +18,7 @@ import org.jboss.resteasy.reactive.RestResponse;
  *      secrets in AWS Lambda functions</a>
  */
 @RegisterRestClient(configKey = "secrets-extension")
-interface SecretsExtension {
+interface SecretsExtension extends Closeable {
 
     String TOKEN = "X-Aws-Parameters-Secrets-Token";
 

@@ -39,7 +39,8 @@ class LimitsTest {
             "model":"a",                     | 200
             "model":"b",                     | 403
             "model":"b","model":"a",         | 403
-            "model":"a","model":"b",         | 403
+            "model":"a","model":"b",         | 400
+            "model":"a","model":"a",         | 400
             "model":"a","Model":"b",         | 400
             "MODEL":"b",                     | 400
             "m\\u006fdel":"b",               | 403
@@ -55,7 +56,13 @@ class LimitsTest {
             "max_completion_tokens":10,                      | 200
             "max_tokens":10.0,                               | 200
             "max_tokens":5,"n":2,                            | 200
-            "max_tokens":-1,                                 | 200
+            "max_tokens":-1,                                 | 400
+            "max_tokens":0,                                  | 400
+            "max_tokens":1,"max_completion_tokens":-1,       | 400
+            "max_tokens":5,"max_tokens":null,                | 400
+            "max_tokens":1,"max_tokenſ":100000,              | 400
+            "max_tokens":1,"max_toKens":100000,              | 400
+            "max_tokens":1,"n":0,                            | 400
             "max_tokens":10,"max_completion_tokens":null,    | 200
             "max_tokens":11,                                 | 400
             "max_tokens":1e3,                                | 400
@@ -63,8 +70,7 @@ class LimitsTest {
             "max_tokens":99999999999999999999999999,         | 400
             "max_completion_tokens":11,                      | 400
             "max_tokens":11,"max_completion_tokens":1,       | 400
-            "max_tokens":1,"max_tokens":11,                  | 400
-            "max_tokens":11,"max_tokens":1,                  | 400
+            "max_tokens":1,"max_tokens":1,                   | 400
             "max_tokens":6,"n":2,                            | 400
             "n":0,"max_tokens":11,                           | 400
             "max_tokens":"1",                                | 400

@@ -170,4 +170,15 @@ class UpstreamAnswerTest {
         assertEquals(502, error.status());
         assertTrue(error.getMessage().contains("CHAT_URL"), error.getMessage());
     }
+
+    @Test
+    void aKeyIsTakenOutOfAnErrorHoweverItIsWrittenAndOfHeadersAndNotOutOfACompletion() {
+        var headers = new java.util.TreeMap<>(Map.of("x-request-id", "i-a/b", "content-type", "application/json"));
+        byte[] body = "{\"message\":\"a/b a\\/b ü\"}".getBytes(StandardCharsets.UTF_8);
+        var error = assertThrows(ChatError.class, () -> new UpstreamAnswer(500, headers, body).without("a/b").completion());
+        assertEquals("[key] [key] ü", error.getMessage());
+        assertEquals("i-[key]", error.headers().get("x-request-id"));
+        assertEquals("a/b", new String(new UpstreamAnswer(200, new java.util.TreeMap<>(), "a/b".getBytes(StandardCharsets.UTF_8))
+                .without("a/b").body(), StandardCharsets.UTF_8));
+    }
 }

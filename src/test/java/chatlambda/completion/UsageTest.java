@@ -65,6 +65,12 @@ class UsageTest {
     }
 
     @Test
+    void theLastPriceCounts() {
+        assertEquals("1 -1 -1 2.0", told(Usage.ofEvents(("data: {\"usage\":{\"prompt_tokens\":1},\"meta\":{\"usage\":{\"usd_spent\":9}}}\n\n"
+                + "data: {\"meta\":{\"usage\":{\"usd_spent\":2}}}\n\n").getBytes(StandardCharsets.UTF_8))));
+    }
+
+    @Test
     void nothingTakenIsToldToo() {
         for (String usage : new String[] { "{\"prompt_tokens\":0}", "{\"completion_tokens\":0}" }) {
             assertTrue(Usage.ofEvents(("data: {\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":7}}\n\ndata: {\"usage\":" + usage + "}\n\n")

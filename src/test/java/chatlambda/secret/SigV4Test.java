@@ -3,7 +3,6 @@ package chatlambda.secret;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.time.Instant;
 import java.util.TreeMap;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -33,12 +32,5 @@ class SigV4Test {
                 + String.join(";", headers.keySet()) + ", Signature=" + signature,
                 SigV4.authorization("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "us-east-1", "service", method, headers,
                         body == null ? new byte[0] : body.getBytes(StandardCharsets.UTF_8)));
-    }
-
-    @ParameterizedTest
-    @CsvSource({ "PT59S, false", "PT60S, true", "PT24H, true", "PT-5S, false" })
-    void aSecretIsReadAgainAtMostOnceAMinute(Duration since, boolean due) {
-        Instant renewed = Instant.parse("2026-11-22T00:00:00Z");
-        assertEquals(due, Secret.isDue(renewed, renewed.plus(since)));
     }
 }
