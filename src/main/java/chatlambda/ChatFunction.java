@@ -202,7 +202,7 @@ public final class ChatFunction implements InvocationLoop.Function {
                     client.upstreamKey() != null ? client.upstreamKey() : key.value(),
                     traceparent != null && TRACEPARENT.matcher(traceparent).matches() ? traceparent : null,
                     settings.propagateTrace() ? invocation.traceId() : null), left));
-            line.answeredModel = attempts.model();
+            line.lastModel = attempts.model();
             if (answer instanceof Completion completion) {
                 line.usage = completion.usage();
             } else {

@@ -9,7 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /**
- * What an answer says it took, where it says so: OpenAI's {@code usage}, and the price in US dollars from AI/ML API's
+ * What an answer says it took, and of whom, where it says so: OpenAI's {@code usage}, and the price in US dollars from AI/ML API's
  * {@code meta.usage.usd_spent} or OpenRouter's {@code usage.cost}.
  */
 public final class Usage {
@@ -27,6 +27,7 @@ public final class Usage {
     private long completionTokens = UNKNOWN;
     private long reasoningTokens = UNKNOWN;
     private double usd = Double.NaN;
+    private String model;
 
     /** -1: the answer does not say. */
     public long promptTokens() {
@@ -46,6 +47,11 @@ public final class Usage {
     /** NaN: the answer does not say. */
     public double usd() {
         return usd;
+    }
+
+    /** The model that answered, which may be a snapshot of the one that was asked for; null: the answer does not say. */
+    public String model() {
+        return model;
     }
 
     boolean isKnown() {
@@ -94,7 +100,9 @@ public final class Usage {
     /** @param parser on the value of that member of an answer, or of a chunk */
     void read(String member, JsonParser parser) throws IOException {
         boolean isObject = parser.currentToken() == JsonToken.START_OBJECT;
-        if (isObject && member.equals("usage")) {
+        if (member.equals("model") && parser.currentToken() == JsonToken.VALUE_STRING) {
+            model = parser.getText();
+        } else if (isObject && member.equals("usage")) {
             readCounts(parser);
         } else if (isObject && member.equals("meta")) {
             while (parser.nextToken() == JsonToken.FIELD_NAME) {

@@ -30,8 +30,8 @@ public final class AccessLine {
     public String client;
     /** That the request asked for. */
     public String model;
-    /** That the answer is from. */
-    public String answeredModel;
+    /** That was asked last, and answered. */
+    public String lastModel;
     public boolean stream;
     /** As HTTP has it, for direct invocations too; until something is known, that it went wrong. */
     public int status = 500;
@@ -68,7 +68,7 @@ public final class AccessLine {
         text("door", door);
         text("client", client);
         text("model", shortened(model));
-        text("answeredModel", shortened(answeredModel));
+        text("answeredModel", shortened(usage != null && usage.model() != null ? usage.model() : lastModel));
         out.raw(",\"stream\":").raw(Boolean.toString(stream));
         number("status", status);
         text("code", code);

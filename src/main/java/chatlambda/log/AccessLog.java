@@ -55,7 +55,7 @@ public final class AccessLog {
     }
 
     private String dimension(AccessLine line) {
-        String model = line.answeredModel != null ? line.answeredModel : line.model;
+        String model = line.lastModel != null ? line.lastModel : line.model;
         if (model == null) {
             return "none";
         }

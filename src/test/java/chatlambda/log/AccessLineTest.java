@@ -26,7 +26,7 @@ class AccessLineTest {
         var line = new AccessLine();
         line.requestId = "r";
         line.model = model;
-        line.answeredModel = model;
+        line.lastModel = model;
         line.status = 200;
         line.code = null;
         return line;
@@ -47,13 +47,15 @@ class AccessLineTest {
     @Test
     void whatTheAnswerTookIsToldAndMeasured() {
         var stream = new EventStream();
-        stream.accept(("data: {\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":5,\"completion_tokens_details\":{\"reasoning_tokens\":4},"
+        stream.accept(("data: {\"model\":\"m-2026-11-22\",\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":5,\"completion_tokens_details\":{\"reasoning_tokens\":4},"
                 + "\"cost\":0.25}}\n\n").getBytes(StandardCharsets.UTF_8));
         var line = answered("m");
         line.usage = stream.usage();
         line.upstreamNanos = 0;
         line.firstChunkNanos = 0;
         JsonNode json = written(log(true), line);
+        assertEquals("m m-2026-11-22 m", String.join(" ", json.path("model").asText(), json.path("answeredModel").asText(),
+                json.path("Model").asText()), "a snapshot's name is no dimension");
         assertEquals("0 5 4 0.0 0.0", String.join(" ", json.path("promptTokens").asText(), json.path("completionTokens").asText(),
                 json.path("reasoningTokens").asText(), json.path("upstreamMs").asText(), json.path("firstChunkMs").asText()));
         assertEquals("0 5 0.25 0.0 0.0", String.join(" ", json.path("PromptTokens").asText(), json.path("CompletionTokens").asText(),
@@ -123,7 +125,7 @@ class AccessLineTest {
         refused.code = "model_not_found";
         assertEquals("other", written(log, refused).path("Model").asText());
         refused.model = "made up";
-        refused.answeredModel = "expected";
+        refused.lastModel = "expected";
         assertEquals("expected", written(log, refused).path("Model").asText());
         for (int i = 0; i < 200; i++) {
             assertEquals(i < 99 ? "m" + i : "other", written(log, answered("m" + i)).path("Model").asText());
