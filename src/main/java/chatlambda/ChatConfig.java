@@ -223,12 +223,12 @@ public interface ChatConfig {
             var tokens = numbers("max-tokens-cap", config.maxTokensCap(), clients, problems);
             var limits = new HashMap<String, Limits>();
             for (String client : Stream.of(models, bytes, tokens).flatMap(each -> each.keySet().stream()).collect(Collectors.toSet())) {
-                limits.put(client, new Limits(of(models, client, List.of()), of(bytes, client, 0L), of(tokens, client, 0L)));
+                limits.put(client, new Limits(limit(models, client, List.of()), limit(bytes, client, 0L), limit(tokens, client, 0L)));
             }
             return new Access(mode == null ? Access.Mode.KEYS : mode, keys, limits);
         }
 
-        private static <T> T of(Map<String, T> limits, String client, T none) {
+        private static <T> T limit(Map<String, T> limits, String client, T none) {
             T own = limits.get(client);
             return own != null ? own : limits.getOrDefault(Access.EVERYBODY_ELSE, none);
         }

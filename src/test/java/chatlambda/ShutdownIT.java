@@ -61,7 +61,7 @@ class ShutdownIT {
         });
                 var function = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", "stream", "CHAT_PRIME_TIMEOUT", "20s"), InvokeMode.RESPONSE_STREAM,
                         Duration.ofSeconds(30))) {
-            CompletableFuture.runAsync(() -> function.lambda.invoke("{\"stream\":true,%s".formatted(CHAT.substring(1)).getBytes(),
+            CompletableFuture.runAsync(() -> function.invoke("{\"stream\":true,%s".formatted(CHAT.substring(1)),
                     chunk -> begun.countDown()));
             assertTrue(begun.await(30, TimeUnit.SECONDS));
             endsPromptly(function);

@@ -126,7 +126,7 @@ class StreamIT {
         });
         var got = new StringBuilder();
         var count = new AtomicLong();
-        var outcome = function.lambda.invoke(Events.post(STREAM).getBytes(StandardCharsets.UTF_8), chunk -> {
+        var outcome = function.invoke(Events.post(STREAM), chunk -> {
             got.append(new String(chunk, StandardCharsets.UTF_8));
             int n = (int) count.getAndIncrement();
             if (n <= chunks) {
@@ -227,7 +227,7 @@ class StreamIT {
         }
         upstream.script((request, connection) -> write(connection, many + LAST));
         var writes = new AtomicLong();
-        function.lambda.invoke(STREAM.getBytes(StandardCharsets.UTF_8), (Caller) chunk -> writes.incrementAndGet());
+        function.invoke(STREAM, (Caller) chunk -> writes.incrementAndGet());
         assertTrue(writes.get() < 40, writes + " writes");
     }
 
@@ -515,7 +515,7 @@ class StreamIT {
         var received = new AtomicLong();
         var ahead = new AtomicLong();
         var paused = new AtomicBoolean();
-        var outcome = function.lambda.invoke(Events.post(STREAM).getBytes(StandardCharsets.UTF_8), (Caller) chunk -> {
+        var outcome = function.invoke(Events.post(STREAM), (Caller) chunk -> {
             received.addAndGet(chunk.length);
             if (received.get() > 1_000_000 && paused.compareAndSet(false, true)) {
                 long before;
@@ -621,7 +621,7 @@ class StreamIT {
         long before = function.process.memory("VmRSS");
         var received = new AtomicLong();
         var atHalf = new AtomicLong();
-        function.lambda.invoke(Events.post(STREAM).getBytes(StandardCharsets.UTF_8), (Caller) chunk -> {
+        function.invoke(Events.post(STREAM), (Caller) chunk -> {
             if (received.addAndGet(chunk.length) > size / 2 && atHalf.get() == 0) {
                 atHalf.set(function.process.memory("VmRSS"));
             }
@@ -639,7 +639,7 @@ class StreamIT {
         byte[] many = "data: 1\n\ndata: 2\n\n: ping\r\n\r\n".getBytes(StandardCharsets.UTF_8);
         upstream.script(streaming(new String(many, StandardCharsets.UTF_8)));
         var chunks = new ArrayList<byte[]>();
-        function.lambda.invoke(STREAM.getBytes(StandardCharsets.UTF_8), chunks::add);
+        function.invoke(STREAM, chunks::add);
         assertEquals(2, chunks.size());
         assertArrayEquals(many, chunks.get(0));
     }

@@ -128,21 +128,6 @@ public final class ChatError extends Exception {
         return recourse;
     }
 
-    /** The same error without that key, which an upstream may have quoted. */
-    ChatError without(String key) {
-        if (key == null || key.isEmpty() || !new String(json(), java.nio.charset.StandardCharsets.UTF_8).contains(key)
-                && headers.values().stream().noneMatch(value -> value.contains(key))) {
-            return this;
-        }
-        var clean = new ChatError(kind, status, without(type, key), without(param, key), without(code, key), without(getMessage(), key));
-        headers.forEach((name, value) -> clean.with(name, without(value, key)));
-        return clean.withMembers(without(more, key)).with(recourse).withOutline(outline);
-    }
-
-    private static String without(String text, String key) {
-        return text == null ? null : text.replace(key, "[key]");
-    }
-
     /** For the log: what happened, in words of ours; the message of an upstream may quote a prompt. */
     ChatError withOutline(String text) {
         outline = text;

@@ -163,15 +163,7 @@ public final class Upstream {
         var headers = new TreeMap<String, String>();
         requireSane(response.getStringHeaders().values().stream().mapToInt(List::size).sum());
         response.getStringHeaders().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), String.join(", ", values)));
-        return completion(new UpstreamAnswer(response.getStatus(), headers, body(response)), sender);
-    }
-
-    private static Completion completion(UpstreamAnswer answer, Sender sender) throws ChatError {
-        try {
-            return answer.without(sender.key).completion();
-        } catch (ChatError e) {
-            throw e.without(sender.key);
-        }
+        return new UpstreamAnswer(response.getStatus(), headers, body(response), sender.key).completion();
     }
 
     /**
@@ -222,12 +214,12 @@ public final class Upstream {
             answer.request.reset();
             requireSane(fields);
         }
-        var headers = UpstreamAnswer.without(headers(answer.response.headers()), sender.key);
-        var head = new UpstreamAnswer(answer.response.statusCode(), headers, NO_BODY);
+        var headers = headers(answer.response.headers());
+        var head = new UpstreamAnswer(answer.response.statusCode(), headers, NO_BODY, sender.key);
         var stream = new CompletionStream(answer.request, answer.response, head.streamHeaders(), this, answer.body, start);
         return head.isCompletionStream() ? stream
-                : completion(new UpstreamAnswer(head.status(), headers,
-                        rest(stream, limit.minusNanos(System.nanoTime() - start), late(limit, advice))), sender);
+                : new UpstreamAnswer(head.status(), headers, rest(stream, limit.minusNanos(System.nanoTime() - start), late(limit, advice)),
+                        sender.key).completion();
     }
 
     private Future<HttpClientRequest> request() {

@@ -21,30 +21,29 @@ import java.util.regex.Pattern;
  * What the upstream said, as it said it, and its reading: a completion, or an error in whatever form.
  *
  * @param headers by lower-case name
+ * @param key that was sent, which an upstream may quote: it is taken out of headers and errors, while a completion stays as it is
  */
-record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
+record UpstreamAnswer(int status, Map<String, String> headers, byte[] body, String key) {
 
     /** AI/ML API's 500 for a model's own 4xx: "400 Unable to access model gpt-4o-mini. " (aimlapi/api-docs#3). */
     private static final Pattern DISGUISED = Pattern.compile("\\s*4(?!08|09|29)\\d\\d\\b");
     private static final Pattern GONE = Pattern.compile("no longer available|unable to access model", Pattern.CASE_INSENSITIVE);
 
+    private static final String QUOTED = "[key]";
     private static final int SANE_MESSAGE = 4_000;
     private static final int SANE_MEMBERS = 64_000;
 
-    /** The same without that key, which an upstream may quote: in its headers, and in an error. A completion stays as it is. */
-    UpstreamAnswer without(String key) {
-        byte[] clean = body;
-        if (status < 200 || status > 299) {
-            String text = new String(body, StandardCharsets.ISO_8859_1); // each byte a character, and the same byte again
-            String cleaned = text.replace(key, "[key]").replace(key.replace("/", "\\/"), "[key]");
-            clean = cleaned.equals(text) ? body : cleaned.getBytes(StandardCharsets.ISO_8859_1);
+    UpstreamAnswer {
+        if (headers.values().stream().anyMatch(value -> value.contains(key))) {
+            headers = new TreeMap<>(headers);
+            headers.replaceAll((name, value) -> value.replace(key, QUOTED));
         }
-        return new UpstreamAnswer(status, without(headers, key), clean);
     }
 
-    static Map<String, String> without(Map<String, String> headers, String key) {
-        headers.replaceAll((name, value) -> value.replace(key, "[key]"));
-        return headers;
+    /** The body, for an error, with the key taken out as it is and as some write it in JSON. */
+    private byte[] withoutKey() {
+        String text = new String(body, StandardCharsets.ISO_8859_1); // each byte a character, and the same byte again
+        return text.replace(key, QUOTED).replace(key.replace("/", "\\/"), QUOTED).getBytes(StandardCharsets.ISO_8859_1);
     }
 
     /** @throws ChatError an error status, an error under a 2xx, or a 2xx that is not JSON */
@@ -137,14 +136,15 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body) {
      */
     private ChatError error() {
         var said = new Said();
-        if (JsonString.isUtf8(body)) {
-            try (JsonParser parser = Json.parser(body)) {
+        byte[] text = withoutKey();
+        if (JsonString.isUtf8(text)) {
+            try (JsonParser parser = Json.parser(text)) {
                 JsonToken first = parser.nextToken();
                 if (first == JsonToken.START_ARRAY) {
                     first = parser.nextToken(); // Google's endpoint wraps its error so
                 }
                 if (first == JsonToken.START_OBJECT) {
-                    said.read(parser, body, true);
+                    said.read(parser, text, true);
                 }
             } catch (IOException e) {
                 said = new Said(); // HTML, or JSON cut short: nothing of it can be trusted

@@ -160,7 +160,7 @@ class AttemptsTest {
 
     @Test
     void anUpstreamThatWantsNoRetryGetsNone() {
-        var answer = new UpstreamAnswer(429, Map.of("x-should-retry", "false"), new byte[0]);
+        var answer = new UpstreamAnswer(429, Map.of("x-should-retry", "false"), new byte[0], "sk-test-key");
         assertEquals(Recourse.ANOTHER_MODEL, assertThrows(ChatError.class, answer::completion).recourse());
     }
 
@@ -192,7 +192,7 @@ class AttemptsTest {
             302 | {} | NONE
             """)
     void theUpstreamsAnswerTellsWhatMayBeDone(int status, String body, Recourse recourse) {
-        var answer = new UpstreamAnswer(status, Map.of(), body.getBytes(StandardCharsets.UTF_8));
+        var answer = new UpstreamAnswer(status, Map.of(), body.getBytes(StandardCharsets.UTF_8), "sk-test-key");
         assertEquals(recourse, assertThrows(ChatError.class, answer::completion).recourse());
     }
 
@@ -208,7 +208,7 @@ class AttemptsTest {
             302 | {} | false
             """)
     void theSdksAreToldWhereAskingAgainCannotHelp(int status, String body, String said) {
-        var answer = new UpstreamAnswer(status, Map.of(), body.getBytes(StandardCharsets.UTF_8));
+        var answer = new UpstreamAnswer(status, Map.of(), body.getBytes(StandardCharsets.UTF_8), "sk-test-key");
         assertEquals(said, assertThrows(ChatError.class, answer::completion).headers().get("x-should-retry"));
     }
 }

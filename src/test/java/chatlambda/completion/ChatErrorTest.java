@@ -1,7 +1,6 @@
 package chatlambda.completion;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import chatlambda.completion.ChatError.Kind;
@@ -40,22 +39,6 @@ class ChatErrorTest {
         assertError(Kind.InvalidRequest, 401, "\"type\":\"invalid_request_error\",\"param\":null,\"code\":\"invalid_api_key\"",
                 ChatError.unauthorized("m"));
         assertEquals("permission_error", ChatError.refused(403, null, null, "m").type());
-    }
-
-    @Test
-    void aKeyIsTakenOutWhereverItIs() {
-        var error = new ChatError(Kind.UpstreamError, 500, "t-KEY", "p-KEY", "c-KEY", "m-KEY-KEY").withMembers(",\"x\":\"KEY\"")
-                .with("x-request-id", "i-KEY").with(ChatError.Recourse.LATER).withOutline("the upstream's 500");
-        var clean = error.without("KEY");
-        assertError(Kind.UpstreamError, 500, "\"type\":\"t-[key]\",\"param\":\"p-[key]\",\"code\":\"c-[key]\",\"x\":\"[key]\"", clean);
-        assertEquals("m-[key]-[key]", clean.getMessage());
-        assertEquals(Map.of("x-request-id", "i-[key]"), clean.headers());
-        assertEquals(ChatError.Recourse.LATER, clean.recourse());
-        assertEquals("the upstream's 500", clean.outline());
-        assertEquals(Map.of("a", "[key]"), ChatError.invalid(400, null, "m").with("a", "KEY").without("KEY").headers());
-        assertSame(error, error.without("another"));
-        assertSame(error, error.without(null));
-        assertSame(error, error.without(""));
     }
 
     @Test

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import chatlambda.Events;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -16,7 +17,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class UpstreamAnswerTest {
 
     private static UpstreamAnswer answer(int status, String body) {
-        return new UpstreamAnswer(status, Map.of("content-type", "application/json"), body.getBytes(StandardCharsets.UTF_8));
+        return new UpstreamAnswer(status, Map.of("content-type", "application/json"), body.getBytes(StandardCharsets.UTF_8), "sk-test-key");
     }
 
     private static ChatError error(int status, String body) {
@@ -35,7 +36,7 @@ class UpstreamAnswerTest {
         var headers = Map.of("content-type", "application/json; charset=utf-8", "x-inference-id", "i1", "x-ratelimit-remaining-requests",
                 "9", "retry-after", "3", "x-aimlapi-usd-spent", "0.1", "set-cookie", "a=b", "server", "nginx", "content-length", "2");
         assertEquals(Map.of("content-type", "application/json", "x-request-id", "i1", "x-ratelimit-remaining-requests", "9", "retry-after",
-                "3", "x-aimlapi-usd-spent", "0.1"), new UpstreamAnswer(200, headers, "{}".getBytes()).completion().headers());
+                "3", "x-aimlapi-usd-spent", "0.1"), new UpstreamAnswer(200, headers, "{}".getBytes(), "sk-test-key").completion().headers());
     }
 
     @ParameterizedTest
@@ -66,7 +67,7 @@ class UpstreamAnswerTest {
     void aWholeStreamEndsWithItsMarker(String sent, String expected) throws ChatError {
         byte[] body = sent.replace('~', '\n').getBytes(StandardCharsets.UTF_8);
         var headers = Map.of("content-type", "Text/Event-Stream; charset=utf-8", "x-request-id", "r1");
-        var completion = new UpstreamAnswer(200, headers, body).completion();
+        var completion = new UpstreamAnswer(200, headers, body, "sk-test-key").completion();
         assertEquals(expected.replace('~', '\n'), new String(completion.body(), StandardCharsets.UTF_8));
         assertEquals(Map.of("content-type", "Text/Event-Stream; charset=utf-8", "x-request-id", "r1", "cache-control", "no-cache"),
                 completion.headers());
@@ -76,13 +77,13 @@ class UpstreamAnswerTest {
     @ParameterizedTest
     @CsvSource({ "199, false", "200, true", "299, true", "300, false" })
     void onlyA2xxIsAStream(int status, boolean stream) {
-        assertEquals(stream, new UpstreamAnswer(status, Map.of("content-type", "text/event-stream"), new byte[0]).isCompletionStream());
+        assertEquals(stream, new UpstreamAnswer(status, Map.of("content-type", "text/event-stream"), new byte[0], "sk-test-key").isCompletionStream());
         assertEquals(false, answer(status, "").isCompletionStream());
     }
 
     @Test
     void anErrorComesWithTheUpstreamsHeaders() {
-        var answer = new UpstreamAnswer(429, Map.of("retry-after", "3", "set-cookie", "a=b", "x-request-id", "r1"), new byte[0]);
+        var answer = new UpstreamAnswer(429, Map.of("retry-after", "3", "set-cookie", "a=b", "x-request-id", "r1"), new byte[0], "sk-test-key");
         assertEquals(Map.of("retry-after", "3", "x-request-id", "r1"), assertThrows(ChatError.class, answer::completion).headers());
     }
 
@@ -150,9 +151,9 @@ class UpstreamAnswerTest {
     void anErrorInUtf16IsASoundErrorToo() {
         for (String charset : new String[] { "UTF-16BE", "UTF-16LE", "UTF-16", "x-UTF-16LE-BOM", "X-UTF-32BE-BOM", "X-UTF-32LE-BOM" }) {
             byte[] body = "{\"message\":\"x\",\"y\":1}".getBytes(java.nio.charset.Charset.forName(charset));
-            var answer = new UpstreamAnswer(500, Map.of(), body);
+            var answer = new UpstreamAnswer(500, Map.of(), body, "sk-test-key");
             assertTrue(assertThrows(ChatError.class, answer::completion).getMessage().contains("no error message"));
-            assertEquals(502, assertThrows(ChatError.class, () -> new UpstreamAnswer(200, Map.of(), body).completion()).status());
+            assertEquals(502, assertThrows(ChatError.class, () -> new UpstreamAnswer(200, Map.of(), body, "sk-test-key").completion()).status());
         }
     }
 
@@ -172,13 +173,30 @@ class UpstreamAnswerTest {
     }
 
     @Test
-    void aKeyIsTakenOutOfAnErrorHoweverItIsWrittenAndOfHeadersAndNotOutOfACompletion() {
-        var headers = new java.util.TreeMap<>(Map.of("x-request-id", "i-a/b", "content-type", "application/json"));
-        byte[] body = "{\"message\":\"a/b a\\/b ü\"}".getBytes(StandardCharsets.UTF_8);
-        var error = assertThrows(ChatError.class, () -> new UpstreamAnswer(500, headers, body).without("a/b").completion());
-        assertEquals("[key] [key] ü", error.getMessage());
-        assertEquals("i-[key]", error.headers().get("x-request-id"));
-        assertEquals("a/b", new String(new UpstreamAnswer(200, new java.util.TreeMap<>(), "a/b".getBytes(StandardCharsets.UTF_8))
-                .without("a/b").body(), StandardCharsets.UTF_8));
+    void theKeyIsTakenOutOfErrorsAndHeadersWhereverAndHoweverItIsWritten() {
+        String said = "{\"error\":{\"message\":\"a/b a\\/b ü\",\"type\":\"a/b\",\"param\":\"a/b\",\"code\":\"a/b\",\"more\":[\"Bearer a\\/b\"]}}";
+        for (int status : new int[] { 200, 400, 500 }) {
+            var answer = new UpstreamAnswer(status, Map.of("x-request-id", "i-a/b", "x-ratelimit-x", "1"), said.getBytes(StandardCharsets.UTF_8), "a/b");
+            var error = assertThrows(ChatError.class, answer::completion);
+            assertEquals("[key] [key] ü", error.getMessage());
+            assertEquals(Map.of("x-request-id", "i-[key]", "x-ratelimit-x", "1"), error.headers().entrySet().stream()
+                    .filter(header -> !header.getKey().equals("x-should-retry")).collect(Collectors.toMap(Map.Entry::getKey, Map.Entry::getValue)));
+            String json = new String(error.json(), StandardCharsets.UTF_8);
+            assertTrue(!json.contains("a/b") && !json.contains("a\\/b") && json.contains("\"more\":[\"Bearer [key]\"]"), json);
+            assertEquals("[key]", error.code());
+        }
+    }
+
+    @Test
+    void theKeyOnTheEdgeOfALongMessageIsTakenOutBeforeThatIsCut() {
+        String message = "x".repeat(3_998) + "a-long-key";
+        var answer = new UpstreamAnswer(500, Map.of(), ("{\"message\":\"" + message + "\"}").getBytes(StandardCharsets.UTF_8), "a-long-key");
+        assertEquals("x".repeat(3_998) + "[k...", assertThrows(ChatError.class, answer::completion).getMessage());
+    }
+
+    @Test
+    void aCompletionThatQuotesTheKeyStaysAsItIs() throws ChatError {
+        byte[] body = "{\"choices\":\"a/b\"}".getBytes(StandardCharsets.UTF_8);
+        assertSame(body, new UpstreamAnswer(200, Map.of(), body, "a/b").completion().body());
     }
 }

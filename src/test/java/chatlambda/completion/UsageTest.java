@@ -17,7 +17,7 @@ class UsageTest {
     }
 
     private static String ofCompletion(String body, Map<String, String> headers) throws ChatError {
-        return told(new UpstreamAnswer(200, headers, body.getBytes(StandardCharsets.UTF_8)).completion().usage());
+        return told(new UpstreamAnswer(200, headers, body.getBytes(StandardCharsets.UTF_8), "sk-test-key").completion().usage());
     }
 
     @ParameterizedTest
