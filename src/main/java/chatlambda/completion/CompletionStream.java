@@ -9,6 +9,8 @@ import io.vertx.core.http.HttpClientResponse;
 import java.io.Closeable;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -25,7 +27,7 @@ import java.util.concurrent.TimeUnit;
  */
 public final class CompletionStream implements Answer, Closeable {
 
-    /** How many chunks may wait here. */
+    /** How many of the upstream's chunks may wait here. */
     private static final int WINDOW = 8;
     /** How often, while the upstream is silent, somebody looks whether the answer is still wanted. */
     private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
@@ -47,7 +49,7 @@ public final class CompletionStream implements Answer, Closeable {
     private boolean ended;
 
     /**
-     * @param arrived chunks, in the end {@link #END} or what went wrong
+     * @param arrived the chunks of each read, in the end {@link #END} or what went wrong
      * @param asked when the request began
      */
     CompletionStream(HttpClientRequest request, HttpClientResponse response, Map<String, String> headers, Upstream upstream,
@@ -68,13 +70,31 @@ public final class CompletionStream implements Answer, Closeable {
     /** Lets a response's body into a queue, a few chunks ahead of the reader; on the event loop, before the first byte of it. */
     static BlockingQueue<Object> queue(HttpClientResponse response) {
         var arrived = new LinkedBlockingQueue<Object>();
+        var read = new ArrayList<Buffer>();
+        Runnable pass = () -> {
+            if (!read.isEmpty()) {
+                arrived.add(read.toArray(new Buffer[0]));
+                read.clear();
+            }
+        };
         Context eventLoop = Vertx.currentContext();
         response.pause();
-        response.handler(arrived::add);
-        response.endHandler(end -> arrived.add(END));
+        response.handler(chunk -> {
+            read.add(chunk);
+            if (read.size() == 1) {
+                eventLoop.runOnContext(then -> pass.run()); // when the event loop has gone through the whole read
+            }
+        });
+        response.endHandler(end -> {
+            pass.run();
+            arrived.add(END);
+        });
         response.exceptionHandler(failure -> {
             response.resume(); // what arrived before the failure comes first
-            eventLoop.runOnContext(then -> arrived.add(failure));
+            eventLoop.runOnContext(then -> {
+                pass.run();
+                arrived.add(failure);
+            });
         });
         response.fetch(WINDOW);
         return arrived;
@@ -116,8 +136,8 @@ public final class CompletionStream implements Answer, Closeable {
             Thread.currentThread().interrupt();
             throw ChatError.timeout("interrupted");
         }
-        if (next instanceof Buffer chunk) {
-            return all(chunk);
+        if (next instanceof Buffer[] read) {
+            return all(read);
         }
         ended = true;
         if (next instanceof Throwable failure) {
@@ -126,15 +146,25 @@ public final class CompletionStream implements Answer, Closeable {
         return null;
     }
 
-    /** What has arrived meanwhile goes with it: many small chunks of one read are one write. */
-    private byte[] all(Buffer first) {
-        Buffer chunk = first;
-        int count = 1;
-        for (; arrived.peek() instanceof Buffer; count++) {
-            chunk = (count == 1 ? Buffer.buffer(first.length() * 2).appendBuffer(first) : chunk).appendBuffer((Buffer) arrived.remove());
+    /** Many small chunks of one read are one write, and what has arrived meanwhile goes with them. */
+    private byte[] all(Buffer[] read) {
+        var chunks = new ArrayList<>(List.of(read));
+        while (arrived.peek() instanceof Buffer[] more) {
+            arrived.remove();
+            chunks.addAll(List.of(more));
         }
-        response.fetch(count);
-        return chunk.getBytes();
+        response.fetch(chunks.size());
+        int length = 0;
+        for (Buffer chunk : chunks) {
+            length += chunk.length();
+        }
+        byte[] all = new byte[length];
+        length = 0;
+        for (Buffer chunk : chunks) {
+            chunk.getBytes(all, length);
+            length += chunk.length();
+        }
+        return all;
     }
 
     /** Waits a moment for an end that should be on its way, so that the connection can be used again. */
@@ -143,7 +173,7 @@ public final class CompletionStream implements Answer, Closeable {
         try {
             while (!ended && System.nanoTime() - start < LOOK_NANOS) {
                 Object next = arrived.poll(LOOK_NANOS, TimeUnit.NANOSECONDS);
-                ended = next != null && !(next instanceof Buffer);
+                ended = next != null && !(next instanceof Buffer[]);
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
