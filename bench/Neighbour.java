@@ -118,7 +118,8 @@ public final class Neighbour {
     private static byte[] event(int bytes) {
         String chat = "{\"model\":\"m\",\"messages\":[{\"role\":\"system\",\"content\":\"" + LINE.repeat(bytes / LINE.length())
                 + "\"},{\"role\":\"user\",\"content\":\"Hello\"}]}";
-        return ("{\"version\":\"2.0\",\"rawPath\":\"/v1/chat/completions\",\"headers\":{\"content-type\":\"application/json\",\"authorization\":\"Bearer bench\"},"
+        return ("{\"version\":\"2.0\",\"rawPath\":\"/v1/chat/completions\","
+                + "\"headers\":{\"content-type\":\"application/json\",\"authorization\":\"Bearer bench\"},"
                 + "\"requestContext\":{\"domainName\":\"x.lambda-url.eu-central-1.on.aws\",\"http\":{\"method\":\"POST\",\"path\":"
                 + "\"/v1/chat/completions\"},\"stage\":\"$default\"},\"body\":\"" + chat.replace("\\", "\\\\").replace("\"", "\\\"")
                 + "\",\"isBase64Encoded\":false}").getBytes(StandardCharsets.UTF_8);

@@ -18,6 +18,7 @@ import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -42,8 +43,10 @@ class AccessIT {
     @BeforeAll
     static void start() throws Exception {
         upstream = ScriptedUpstream.start(answering(200, "application/json", COMPLETION));
-        keys = Deployed.against(upstream.url(), Map.of("CHAT_AUTH", "keys", "CHAT_CLIENT_KEYS", "app=" + sha256(APP) + ",batch=" + sha256(BATCH),
-                "CHAT_ALLOWED_MODELS", "batch=small/*,batch=m,direct=m", "CHAT_MAX_REQUEST_BYTES", "2000,batch=100", "CHAT_MAX_TOKENS_CAP", "batch=50",
+        keys = Deployed.against(upstream.url(), Map.of(
+                "CHAT_AUTH", "keys", "CHAT_CLIENT_KEYS", "app=" + sha256(APP) + ",batch=" + sha256(BATCH),
+                "CHAT_ALLOWED_MODELS", "batch=small/*,batch=m,direct=m",
+                "CHAT_MAX_REQUEST_BYTES", "2000,batch=100", "CHAT_MAX_TOKENS_CAP", "batch=50",
                 "CHAT_FALLBACK_MODELS", "big/one,small/one", "CHAT_RETRIES", "0"));
     }
 
@@ -164,7 +167,8 @@ class AccessIT {
     void aClientIsNotGivenAFallbackModelThatItMayNotUse() {
         upstream.script((request, connection) -> (request.text().contains("small/one") ? answering(200, "application/json", COMPLETION)
                 : answering(503, "application/json", "{}")).answer(request, connection));
-        assertEquals("small/one", reply(keys, as(BATCH, CHAT.replace("{\"model", "{\"max_tokens\":1,\"model"))).getJsonObject("headers").getString("x-chat-model"));
+        String batch = as(BATCH, CHAT.replace("{\"model", "{\"max_tokens\":1,\"model"));
+        assertEquals("small/one", reply(keys, batch).getJsonObject("headers").getString("x-chat-model"));
         assertEquals(2, upstream.requests.size());
         upstream.requests.clear();
         assertEquals("small/one", reply(keys, as(APP, CHAT)).getJsonObject("headers").getString("x-chat-model"));
@@ -174,8 +178,9 @@ class AccessIT {
     @Test
     void aKeyThatTheUpstreamQuotesIsNotPassedOn() {
         for (int status : new int[] { 400, 500, 200 }) {
-            upstream.script(answering(status, "application/json", "{\"error\":{\"message\":\"bad key " + Deployed.KEY + "\",\"code\":\"" + Deployed.KEY
-                    + "\",\"param\":\"" + Deployed.KEY + "\",\"type\":\"" + Deployed.KEY + "\",\"headers\":[\"Bearer " + Deployed.KEY + "\"]}}",
+            upstream.script(answering(status, "application/json",
+                    "{'error':{'message':'bad key KEY','code':'KEY','param':'KEY','type':'KEY','headers':['Bearer KEY']}}"
+                            .replace('\'', '"').replace("KEY", Deployed.KEY),
                     "x-request-id: " + Deployed.KEY));
             JsonObject reply = reply(keys, as(APP, CHAT));
             assertFalse(reply.toString().contains(LogLines.KEY), reply.toString());
@@ -222,7 +227,7 @@ class AccessIT {
             function.invoke(event);
             assertEquals(parent, upstream.request().head().field("traceparent"));
             assertTrue(upstream.request().head().field("x-amzn-trace-id").startsWith("Root=1-00000000-"));
-            for (String wrong : List.of("x", parent + "\r\nEvil: 1", parent.toUpperCase(java.util.Locale.ROOT), "")) {
+            for (String wrong : List.of("x", parent + "\r\nEvil: 1", parent.toUpperCase(Locale.ROOT), "")) {
                 upstream.requests.clear();
                 function.invoke(with(event, Map.of("traceparent", wrong)));
                 assertNull(upstream.request().head().field("traceparent"), wrong);
@@ -270,7 +275,7 @@ class AccessIT {
         upstream.script(answering(500, "application/json", "{\"error\":{\"message\":\"a prompt\",\"code\":\"a prompt of two words\"}}"));
         keys.invoke(as(APP, CHAT));
         line = lastLine(keys);
-        assertEquals("ERROR 500 server_error", String.join(" ", line.path("level").asText(), line.path("status").asText(), line.path("code").asText()));
+        assertEquals("ERROR 500 server_error", line.path("level").asText() + " " + line.path("status").asText() + " " + line.path("code").asText());
         assertEquals(1, line.path("Errors").asInt());
         assertFalse(keys.process.output().contains("a prompt"));
     }

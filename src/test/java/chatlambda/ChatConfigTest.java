@@ -20,6 +20,7 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class ChatConfigTest {
 
@@ -117,14 +118,14 @@ class ChatConfigTest {
     }
 
     @ParameterizedTest
-    @org.junit.jupiter.params.provider.ValueSource(strings = { "https://user:hidden%ss@host/v1", "https://user:hidden@my_host/v1",
+    @ValueSource(strings = { "https://user:hidden%ss@host/v1", "https://user:hidden@my_host/v1",
             "https://h/v1?key=hidden", "https://user:hidden@h" })
     void anAddressThatMayHoldASecretIsNotShown(String url) {
         assertFalse(refused(Map.of("CHAT_URL", url)).contains("hidden"));
     }
 
     @ParameterizedTest
-    @org.junit.jupiter.params.provider.ValueSource(strings = { "a$$b", "x${nope:dflt}y", "sk-${x}" })
+    @ValueSource(strings = { "a$$b", "x${nope:dflt}y", "sk-${x}" })
     void theKeyIsTakenAsItIs(String key) throws ChatConfig.Invalid {
         assertEquals(key, settings(Map.of("CHAT_API_KEY", key)).apiKey());
     }

@@ -6,6 +6,7 @@ import static org.hamcrest.Matchers.containsString;
 import static org.hamcrest.Matchers.equalTo;
 import static org.hamcrest.Matchers.is;
 import static org.hamcrest.Matchers.matchesPattern;
+import static org.hamcrest.Matchers.not;
 import static org.hamcrest.Matchers.nullValue;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -23,6 +24,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -158,7 +160,7 @@ class ChatFunctionIT {
     void anUpstreamThatRejectsOurKeyIsNotTheCallersFault() {
         upstream.script(answering(401, "application/json", "{\"message\":\"bad key " + Deployed.KEY + "\"}"));
         post(CHAT).post("/v1/chat/completions").then().statusCode(500).body("error.type", is("server_error"))
-                .body("error.code", is("upstream_key_rejected")).body(org.hamcrest.Matchers.not(containsString(Deployed.KEY)));
+                .body("error.code", is("upstream_key_rejected")).body(not(containsString(Deployed.KEY)));
     }
 
     @Test

@@ -21,6 +21,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 
 /** What was packaged, the JVM application or the native binary, as a process of its own behind a Lambda service on loopback. */
 final class Deployed implements AutoCloseable {
@@ -155,7 +156,7 @@ final class Deployed implements AutoCloseable {
         }
 
         int exitCode() throws InterruptedException {
-            if (!process.waitFor(30, java.util.concurrent.TimeUnit.SECONDS)) {
+            if (!process.waitFor(30, TimeUnit.SECONDS)) {
                 throw new AssertionError("the function still runs; it printed: " + output());
             }
             return process.exitValue();

@@ -18,6 +18,8 @@ import java.time.ZoneOffset;
 import java.time.ZonedDateTime;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
+import java.util.Base64;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -62,7 +64,7 @@ class FaultIT {
     }
 
     private static Map<String, String> with(Map<String, String> settings, String name, String value) {
-        var more = new java.util.HashMap<>(settings);
+        var more = new HashMap<>(settings);
         more.put(name, value);
         return more;
     }
@@ -223,8 +225,8 @@ class FaultIT {
     private static Stream<Fault> hostileBytes() {
         String deep = "[".repeat(1001) + "]".repeat(1001);
         return Stream.of(
-                fault("puts words where HTTP has a version", rawThenClose("HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n" + FINE + "SECRET words\r\n"),
-                        200, FINE, 1),
+                fault("puts words where HTTP has a version",
+                        rawThenClose("HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n" + FINE + "SECRET words\r\n"), 200, FINE, 1),
                 fault("puts words where HTTP has a length", rawThenClose("HTTP/1.1 200 OK\r\nContent-Length: SECRET\r\n\r\n" + FINE), 502,
                         "its answer is not HTTP", 1),
                 fault("puts words where HTTP has a status", rawThenClose("HTTP/1.1 SECRET words\r\n\r\n"), 502, "its answer is not HTTP", 1),
@@ -370,7 +372,7 @@ class FaultIT {
         } else {
             reply = Events.json(outcome.text());
             body = reply.getBoolean("isBase64Encoded", false)
-                    ? new String(java.util.Base64.getDecoder().decode(reply.getString("body")), StandardCharsets.UTF_8)
+                    ? new String(Base64.getDecoder().decode(reply.getString("body")), StandardCharsets.UTF_8)
                     : reply.getString("body");
         }
         var said = new StringBuilder().append(reply.getInt("statusCode"));

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import chatlambda.local.LocalLambda.InvokeMode;
+import io.quarkus.runtime.configuration.DurationConverter;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -127,7 +128,7 @@ class PrimeIT {
     }
 
     /** {@code -Dfreeze=90s} for a long one. */
-    private static final Duration FREEZE = io.quarkus.runtime.configuration.DurationConverter.parseDuration(System.getProperty("freeze", "700ms"));
+    private static final Duration FREEZE = DurationConverter.parseDuration(System.getProperty("freeze", "700ms"));
 
     private static void freeze(Deployed function, ScriptedUpstream upstream) throws IOException, InterruptedException {
         function.process.signal("STOP");

@@ -16,6 +16,7 @@ import jakarta.json.Json;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
+import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.HashMap;
@@ -51,7 +52,8 @@ class SecretIT {
     }
 
     private static Script secret(String value) {
-        return answering(200, TYPE, "{\"ARN\":\"" + ARN + "\",\"Name\":\"chat/key\",\"SecretString\":\"" + value + "\",\"VersionStages\":[\"AWSCURRENT\"]}");
+        return answering(200, TYPE, "{'ARN':'%s','Name':'chat/key','SecretString':'%s','VersionStages':['AWSCURRENT']}"
+                .replace('\'', '"').formatted(ARN, value));
     }
 
     private static Script parameter(String value) {
@@ -130,7 +132,7 @@ class SecretIT {
             assertEquals(0, aws.requests.size());
             var request = extension.request();
             assertEquals("sk-test-session", request.head().field("x-aws-parameters-secrets-token"));
-            String path = java.net.URLDecoder.decode(request.head().startLine(), StandardCharsets.UTF_8);
+            String path = URLDecoder.decode(request.head().startLine(), StandardCharsets.UTF_8);
             assertEquals("GET /secretsmanager/get?secretId=" + ARN + " HTTP/1.1", path);
             assertNull(request.head().field("authorization"));
         }
@@ -143,7 +145,7 @@ class SecretIT {
                 var upstream = ScriptedUpstream.start(knowing(OLD));
                 var function = Deployed.against(upstream.url(), environment(PARAMETER, aws, extension))) {
             assertEquals("{\"choices\":[]}", function.invoke(CHAT).text());
-            String path = java.net.URLDecoder.decode(extension.request().head().startLine(), StandardCharsets.UTF_8);
+            String path = URLDecoder.decode(extension.request().head().startLine(), StandardCharsets.UTF_8);
             assertEquals("GET /systemsmanager/parameters/get?name=" + PARAMETER + "&withDecryption=true HTTP/1.1", path);
         }
     }

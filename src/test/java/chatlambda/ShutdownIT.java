@@ -59,8 +59,8 @@ class ShutdownIT {
             write(connection, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n: a\n\n\r\n");
             begun.countDown();
         });
-                var function = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", "stream", "CHAT_PRIME_TIMEOUT", "20s"), InvokeMode.RESPONSE_STREAM,
-                        Duration.ofSeconds(30))) {
+                var function = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", "stream", "CHAT_PRIME_TIMEOUT", "20s"),
+                        InvokeMode.RESPONSE_STREAM, Duration.ofSeconds(30))) {
             CompletableFuture.runAsync(() -> function.invoke("{\"stream\":true,%s".formatted(CHAT.substring(1)),
                     chunk -> begun.countDown()));
             assertTrue(begun.await(30, TimeUnit.SECONDS));

@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.net.Socket;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -87,7 +88,7 @@ class SoakIT {
     void noAnswerIsWrongAndNothingGrows() throws IOException {
         long duration = DurationConverter.parseDuration(System.getProperty("soak")).toNanos();
         var settings = Map.of("CHAT_TIMEOUT", "2s");
-        var streaming = new java.util.HashMap<>(settings);
+        var streaming = new HashMap<>(settings);
         streaming.put("CHAT_RESPONSE_MODE", "stream");
         try (var upstream = ScriptedUpstream.start(SoakIT::echo);
                 var buffered = Deployed.against(upstream.url(), settings);

@@ -35,11 +35,13 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -384,7 +386,7 @@ class StreamIT {
     }
 
     @ParameterizedTest
-    @org.junit.jupiter.params.provider.EnumSource(Break.class)
+    @EnumSource(Break.class)
     void aStreamThatBreaksOffTellsClientAndOperator(Break how) {
         upstream.script((request, connection) -> {
             write(connection, HEAD);
@@ -420,7 +422,7 @@ class StreamIT {
             write(connection, HEAD);
             while (connection.getInputStream().available() == 0) {
                 chunk(connection, event(1));
-                java.util.concurrent.locks.LockSupport.parkNanos(20_000_000);
+                LockSupport.parkNanos(20_000_000);
             }
         });
                 var hurried = Deployed.against(endless.url(), Map.of("CHAT_RESPONSE_MODE", "stream", "CHAT_RESERVE", "1s"),
@@ -487,8 +489,8 @@ class StreamIT {
             }
         });
                 var runtimeApi = new FakeRuntimeApi(Events.post(STREAM), Events.post(STREAM));
-                var process = Deployed.FunctionProcess.start(Map.of("AWS_LAMBDA_RUNTIME_API", runtimeApi.address(), "CHAT_API_KEY", Deployed.KEY, "CHAT_AUTH", "iam",
-                        "CHAT_URL", expensive.url().toString(), "CHAT_RESPONSE_MODE", "stream"))) {
+                var process = Deployed.FunctionProcess.start(Map.of("AWS_LAMBDA_RUNTIME_API", runtimeApi.address(),
+                        "CHAT_API_KEY", Deployed.KEY, "CHAT_AUTH", "iam", "CHAT_URL", expensive.url().toString(), "CHAT_RESPONSE_MODE", "stream"))) {
             runtimeApi.closeStreamsAfterTheirFirstChunk();
             assertTrue(called.await(20, TimeUnit.SECONDS));
             long start = System.nanoTime();
@@ -521,7 +523,7 @@ class StreamIT {
                 long before;
                 do { // until the upstream cannot write any more
                     before = sent.get();
-                    java.util.concurrent.locks.LockSupport.parkNanos(300_000_000);
+                    LockSupport.parkNanos(300_000_000);
                 } while (sent.get() != before);
                 ahead.set(before - received.get());
             }

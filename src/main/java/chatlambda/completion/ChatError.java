@@ -2,6 +2,7 @@ package chatlambda.completion;
 
 import chatlambda.json.JsonOut;
 
+import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -163,7 +164,7 @@ public final class ChatError extends Exception {
         var out = new JsonOut(256 + getMessage().length() + more.length());
         out.raw("{\"error\":{\"message\":").string(getMessage()).raw(",\"type\":").string(type).raw(",\"param\":").string(param)
                 .raw(",\"code\":").string(code);
-        byte[] members = more.getBytes(java.nio.charset.StandardCharsets.UTF_8);
+        byte[] members = more.getBytes(StandardCharsets.UTF_8);
         return out.raw(members, 0, members.length).raw("}}").toBytes();
     }
 }

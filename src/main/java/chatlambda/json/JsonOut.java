@@ -31,6 +31,11 @@ public final class JsonOut {
         return this;
     }
 
+    /** What another one holds. */
+    public JsonOut raw(JsonOut part) {
+        return raw(part.bytes, 0, part.length);
+    }
+
     /** A string value, or {@code null}. A lone surrogate becomes {@code ?}. */
     public JsonOut string(String value) {
         return value == null ? raw("null") : string(value.getBytes(StandardCharsets.UTF_8), 0);
@@ -67,6 +72,10 @@ public final class JsonOut {
             comma = ",";
         }
         return raw("}");
+    }
+
+    public boolean isEmpty() {
+        return length == 0;
     }
 
     public byte[] toBytes() {

@@ -60,7 +60,8 @@ public final class LocalLambda implements Closeable {
             var front = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0);
             front.setExecutor(threads);
             var filter = new OnlyFromHere();
-            front.createContext("/", page == null ? new FunctionUrl(runtimeApi, mode) : new Playground(page, runtimeApi, mode)).getFilters().add(filter);
+            front.createContext("/", page == null ? new FunctionUrl(runtimeApi, mode) : new Playground(page, runtimeApi, mode))
+                    .getFilters().add(filter);
             var invokeApi = new InvokeApi(runtimeApi);
             front.createContext("/2015-03-31/functions/", invokeApi).getFilters().add(filter);
             front.createContext("/2021-11-15/functions/", invokeApi).getFilters().add(filter);

@@ -18,10 +18,6 @@ public final class AccessLine {
     /** What a model is called is shorter; what a caller asks for need not be. */
     private static final int LONGEST = 256;
 
-    private JsonOut out;
-    private StringBuilder definitions;
-    private JsonOut values;
-
     // What is not known stays as it is here: null or less than nothing is not written.
     public String requestId;
     public String traceId;
@@ -61,79 +57,77 @@ public final class AccessLine {
      * @return the line and its end
      */
     public byte[] toJson(Instant now, String metricModel) {
-        out = new JsonOut(1024);
+        var out = new JsonOut(1024);
         out.raw("{\"timestamp\":").string(now.toString()).raw(",\"level\":").string(isError() ? "ERROR" : "INFO");
-        text("requestId", requestId);
-        text("traceId", root(traceId));
-        text("door", door);
-        text("client", client);
-        text("model", shortened(model));
-        text("answeredModel", shortened(usage != null && usage.model() != null ? usage.model() : lastModel));
+        text(out, "requestId", requestId);
+        text(out, "traceId", root(traceId));
+        text(out, "door", door);
+        text(out, "client", client);
+        text(out, "model", shortened(model));
+        text(out, "answeredModel", shortened(usage != null && usage.model() != null ? usage.model() : lastModel));
         out.raw(",\"stream\":").raw(Boolean.toString(stream));
-        number("status", status);
-        text("code", code);
-        number("attempts", attempts);
-        millis("upstreamMs", upstreamNanos);
-        millis("totalMs", totalNanos);
-        millis("firstChunkMs", firstChunkNanos);
-        number("requestBytes", requestBytes);
-        number("responseBytes", responseBytes);
+        number(out, "status", status);
+        text(out, "code", code);
+        number(out, "attempts", attempts);
+        millis(out, "upstreamMs", upstreamNanos);
+        millis(out, "totalMs", totalNanos);
+        millis(out, "firstChunkMs", firstChunkNanos);
+        number(out, "requestBytes", requestBytes);
+        number(out, "responseBytes", responseBytes);
         if (usage != null) {
-            number("promptTokens", usage.promptTokens());
-            number("completionTokens", usage.completionTokens());
-            number("reasoningTokens", usage.reasoningTokens());
+            number(out, "promptTokens", usage.promptTokens());
+            number(out, "completionTokens", usage.completionTokens());
+            number(out, "reasoningTokens", usage.reasoningTokens());
         }
         if (cold) {
             out.raw(",\"cold\":true");
         }
         out.raw(",\"remainingMs\":").raw(Long.toString(remainingMillis));
         if (metricModel != null) {
-            metrics(now, metricModel);
+            metrics(out, now, metricModel);
         }
         return out.raw("}\n").toBytes();
     }
 
-    private void metrics(Instant now, String metricModel) {
-        definitions = new StringBuilder();
-        values = new JsonOut(256);
-        metric("Requests", "Count", "1");
-        metric("Errors", "Count", isError() ? "1" : "0");
-        metric("UpstreamLatency", "Milliseconds", millis(upstreamNanos));
-        metric("FirstChunkLatency", "Milliseconds", millis(firstChunkNanos));
+    private void metrics(JsonOut out, Instant now, String metricModel) {
+        var definitions = new JsonOut(512);
+        var values = new JsonOut(256);
+        metric(definitions, values, "Requests", "Count", "1");
+        metric(definitions, values, "Errors", "Count", isError() ? "1" : "0");
+        metric(definitions, values, "UpstreamLatency", "Milliseconds", millis(upstreamNanos));
+        metric(definitions, values, "FirstChunkLatency", "Milliseconds", millis(firstChunkNanos));
         if (usage != null) {
-            metric("PromptTokens", "Count", count(usage.promptTokens()));
-            metric("CompletionTokens", "Count", count(usage.completionTokens()));
-            metric("UsdSpent", "None", Double.isNaN(usage.usd()) ? null : Double.toString(usage.usd()));
+            metric(definitions, values, "PromptTokens", "Count", count(usage.promptTokens()));
+            metric(definitions, values, "CompletionTokens", "Count", count(usage.completionTokens()));
+            metric(definitions, values, "UsdSpent", "None", Double.isNaN(usage.usd()) ? null : Double.toString(usage.usd()));
         }
         out.raw(",\"_aws\":{\"Timestamp\":").raw(Long.toString(now.toEpochMilli())).raw(",\"CloudWatchMetrics\":[{\"Namespace\":\"")
-                .raw(NAMESPACE).raw("\",\"Dimensions\":[[\"Model\",\"Client\"]],\"Metrics\":[").raw(definitions.toString()).raw("]}]}");
-        text("Model", metricModel);
-        text("Client", client == null ? "none" : client);
-        byte[] told = values.toBytes();
-        out.raw(told, 0, told.length);
+                .raw(NAMESPACE).raw("\",\"Dimensions\":[[\"Model\",\"Client\"]],\"Metrics\":[").raw(definitions).raw("]}]}");
+        text(out, "Model", metricModel);
+        text(out, "Client", client == null ? "none" : client);
+        out.raw(values);
     }
 
-    private void metric(String name, String unit, String value) {
+    private static void metric(JsonOut definitions, JsonOut values, String name, String unit, String value) {
         if (value != null) {
-            definitions.append(definitions.length() == 0 ? "" : ",").append("{\"Name\":\"").append(name).append("\",\"Unit\":\"").append(unit)
-                    .append("\"}");
+            definitions.raw(definitions.isEmpty() ? "" : ",").raw("{\"Name\":\"").raw(name).raw("\",\"Unit\":\"").raw(unit).raw("\"}");
             values.raw(",\"").raw(name).raw("\":").raw(value);
         }
     }
 
-    private void text(String name, String value) {
+    private static void text(JsonOut out, String name, String value) {
         if (value != null) {
             out.raw(",\"").raw(name).raw("\":").string(value);
         }
     }
 
-    private void number(String name, long value) {
+    private static void number(JsonOut out, String name, long value) {
         if (value >= 0) {
             out.raw(",\"").raw(name).raw("\":").raw(Long.toString(value));
         }
     }
 
-    private void millis(String name, long nanos) {
+    private static void millis(JsonOut out, String name, long nanos) {
         if (nanos >= 0) {
             out.raw(",\"").raw(name).raw("\":").raw(millis(nanos));
         }

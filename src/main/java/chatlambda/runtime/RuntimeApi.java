@@ -12,6 +12,7 @@ import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
+import java.util.Locale;
 
 /**
  * The Lambda Runtime API on one plain keep-alive socket.
@@ -212,7 +213,7 @@ public final class RuntimeApi implements Closeable {
     }
 
     private static String lower(String name) {
-        return name.toLowerCase(java.util.Locale.ROOT);
+        return name.toLowerCase(Locale.ROOT);
     }
 
     /** The peer closed the connection, or never opened it, before the first byte of an answer. */

@@ -88,7 +88,8 @@ class AccessTest {
         var access = access(Mode.PASSTHROUGH);
         assertEquals("sk-test-~!", access.admit(Map.of("authorization", "Bearer sk-test-~!")).upstreamKey());
         assertNull(KEYS.admit(Map.of("authorization", "Bearer " + KEY)).upstreamKey());
-        for (var headers : List.of(Map.<String, String>of(), Map.of("x-api-key", "a b"), Map.of("x-api-key", "a\r\nx: y"), Map.of("x-api-key", "ü"))) {
+        for (var headers : List.of(Map.<String, String>of(), Map.of("x-api-key", "a b"), Map.of("x-api-key", "a\r\nx: y"),
+                Map.of("x-api-key", "ü"))) {
             assertEquals(401, assertThrows(ChatError.class, () -> access.admit(headers)).status());
         }
         assertEquals(401, assertThrows(ChatError.class, access::direct).status(), "another Lambda brings no key");

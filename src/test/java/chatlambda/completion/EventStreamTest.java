@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -73,14 +74,14 @@ class EventStreamTest {
         for (int cut = 0; cut <= stream.length; cut++) {
             assertEquals(wanted, text(passed(stream, cut)), "cut at " + cut);
         }
-        assertEquals(wanted, text(passed(stream, java.util.stream.IntStream.range(0, stream.length).toArray())), "byte by byte");
+        assertEquals(wanted, text(passed(stream, IntStream.range(0, stream.length).toArray())), "byte by byte");
     }
 
     static List<Path> recorded() throws IOException {
         String more = System.getenv("EVENTS_DIR");
         try (var files = more == null ? Stream.<Path>of() : Files.list(Path.of(more, "upstream"))) {
-            return Stream.concat(Stream.of(Path.of("src", "test", "resources", "upstream-stream.sse")), files.filter(file -> file.toString().endsWith(".sse")))
-                    .toList();
+            return Stream.concat(Stream.of(Path.of("src", "test", "resources", "upstream-stream.sse")),
+                    files.filter(file -> file.toString().endsWith(".sse"))).toList();
         }
     }
 

@@ -13,7 +13,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 class LimitsTest {
 
     private static ChatRequest request(String members, Limits limits) throws ChatError {
-        return ChatRequest.of(("{" + members + "\"messages\":[{\"role\":\"user\",\"content\":\"hidden\"}]}").getBytes(StandardCharsets.UTF_8), "default", limits);
+        String body = "{" + members + "\"messages\":[{\"role\":\"user\",\"content\":\"hidden\"}]}";
+        return ChatRequest.of(body.getBytes(StandardCharsets.UTF_8), "default", limits);
     }
 
     private static Limits models(String... globs) {

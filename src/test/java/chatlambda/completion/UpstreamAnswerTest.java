@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import chatlambda.Events;
+import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.stream.Collectors;
@@ -77,7 +78,8 @@ class UpstreamAnswerTest {
     @ParameterizedTest
     @CsvSource({ "199, false", "200, true", "299, true", "300, false" })
     void onlyA2xxIsAStream(int status, boolean stream) {
-        assertEquals(stream, new UpstreamAnswer(status, Map.of("content-type", "text/event-stream"), new byte[0], "sk-test-key").isCompletionStream());
+        var answer = new UpstreamAnswer(status, Map.of("content-type", "text/event-stream"), new byte[0], "sk-test-key");
+        assertEquals(stream, answer.isCompletionStream());
         assertEquals(false, answer(status, "").isCompletionStream());
     }
 
@@ -150,7 +152,7 @@ class UpstreamAnswerTest {
     @Test
     void anErrorInUtf16IsASoundErrorToo() {
         for (String charset : new String[] { "UTF-16BE", "UTF-16LE", "UTF-16", "x-UTF-16LE-BOM", "X-UTF-32BE-BOM", "X-UTF-32LE-BOM" }) {
-            byte[] body = "{\"message\":\"x\",\"y\":1}".getBytes(java.nio.charset.Charset.forName(charset));
+            byte[] body = "{\"message\":\"x\",\"y\":1}".getBytes(Charset.forName(charset));
             var answer = new UpstreamAnswer(500, Map.of(), body, "sk-test-key");
             assertTrue(assertThrows(ChatError.class, answer::completion).getMessage().contains("no error message"));
             assertEquals(502, assertThrows(ChatError.class, () -> new UpstreamAnswer(200, Map.of(), body, "sk-test-key").completion()).status());

@@ -172,7 +172,8 @@ class EventTest {
 
     @Test
     void aStreamBeginsWithStatusAndHeadersAndEightNuls() throws UnsupportedEvent {
-        assertEquals("{\"statusCode\":200,\"headers\":{\"x-a\":\"\\u0000\"}}\0\0\0\0\0\0\0\0", text(http(Events.post("")).prelude(200, Map.of("x-a", "\0"))));
+        assertEquals("{\"statusCode\":200,\"headers\":{\"x-a\":\"\\u0000\"}}\0\0\0\0\0\0\0\0",
+                text(http(Events.post("")).prelude(200, Map.of("x-a", "\0"))));
     }
 
     @Test

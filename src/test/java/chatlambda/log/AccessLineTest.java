@@ -47,8 +47,8 @@ class AccessLineTest {
     @Test
     void whatTheAnswerTookIsToldAndMeasured() {
         var stream = new EventStream();
-        stream.accept(("data: {\"model\":\"m-2026-11-22\",\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":5,\"completion_tokens_details\":{\"reasoning_tokens\":4},"
-                + "\"cost\":0.25}}\n\n").getBytes(StandardCharsets.UTF_8));
+        stream.accept(("data: {\"model\":\"m-2026-11-22\",\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":5,"
+                + "\"completion_tokens_details\":{\"reasoning_tokens\":4},\"cost\":0.25}}\n\n").getBytes(StandardCharsets.UTF_8));
         var line = answered("m");
         line.usage = stream.usage();
         line.upstreamNanos = 0;

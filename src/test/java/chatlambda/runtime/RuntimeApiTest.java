@@ -14,6 +14,7 @@ import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.List;
+import java.util.TreeMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -52,7 +53,7 @@ class RuntimeApiTest {
                     connections++;
                     var reader = new HttpReader(connection.getInputStream());
                     for (HttpReader.Head head; next < answers.length && (head = reader.head()) != null;) {
-                        requests.add(head.startLine() + " " + new java.util.TreeMap<>(head.fields()));
+                        requests.add(head.startLine() + " " + new TreeMap<>(head.fields()));
                         bodies.add(new String(reader.body(head), StandardCharsets.UTF_8));
                         String answer = answers[next++];
                         if (answer.equals(HANG_UP)) {
