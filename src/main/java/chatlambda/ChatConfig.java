@@ -203,7 +203,7 @@ public interface ChatConfig {
             if (key.chars().anyMatch(c -> c <= ' ' || c > '~')) {
                 problems.add(problem("api-key", "has a character that no HTTP header can carry (its value is not shown)", remedy));
             }
-            if (Secret.isNamed(key) && !Secret.isName(key)) {
+            if (Secret.looksLikeArn(key) && !Secret.isArn(key)) {
                 problems.add(problem("api-key", "is \"" + key + "\", an ARN of neither a secret nor a parameter",
                         "set it to arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME or arn:aws:ssm:REGION:ACCOUNT:parameter/NAME"));
             }
@@ -290,7 +290,7 @@ public interface ChatConfig {
             if (given.isEmpty() || given.get().isBlank()) {
                 problems.add(problem("model", "is empty", "set it to a model's id, such as google/gemini-2.5-pro"));
             }
-            return given.orElse(null);
+            return given.map(String::strip).orElse(null);
         }
 
         private static int retries(Optional<String> given, List<String> problems) {

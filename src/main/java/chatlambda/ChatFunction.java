@@ -24,6 +24,7 @@ import chatlambda.runtime.InvocationLoop.FunctionError;
 import chatlambda.runtime.InvocationLoop.Response;
 import chatlambda.runtime.ResponseStream;
 import chatlambda.secret.UpstreamKey;
+
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -34,7 +35,7 @@ import java.util.TreeMap;
 import java.util.regex.Pattern;
 
 /** The whole path: event in, chat request, upstream, completion, reply out. */
-public final class ChatFunction implements InvocationLoop.Function {
+final class ChatFunction implements InvocationLoop.Function {
 
     private static final byte[] NO_BODY = {};
     /** API Gateway takes 10 KB of headers. */
@@ -59,7 +60,7 @@ public final class ChatFunction implements InvocationLoop.Function {
     private AccessLine line;
 
     /** @param key of the upstream, for callers who bring none */
-    public ChatFunction(Settings settings, Access access, Upstream upstream, UpstreamKey key, AccessLog log) {
+    ChatFunction(Settings settings, Access access, Upstream upstream, UpstreamKey key, AccessLog log) {
         this.settings = settings;
         this.access = access;
         this.upstream = upstream;
@@ -89,9 +90,7 @@ public final class ChatFunction implements InvocationLoop.Function {
     public void done(Invocation invocation) {
         line.totalNanos = System.nanoTime() - invocation.arrived();
         line.remainingMillis = Duration.between(Instant.now(), invocation.deadline()).toMillis();
-        if (!line.isHealthCheck) {
-            log.write(line);
-        }
+        log.write(line);
         JsonLines.belongTo(null);
     }
 
@@ -111,10 +110,7 @@ public final class ChatFunction implements InvocationLoop.Function {
             answered(answer.status(), body.length);
             return response;
         } catch (ChatError e) {
-            failed(e);
-            byte[] body = e.json();
-            line.responseBytes = body.length;
-            throw new FunctionError("Chat." + e.kind(), new String(body, StandardCharsets.UTF_8));
+            throw new FunctionError("Chat." + e.kind(), new String(failed(e), StandardCharsets.UTF_8));
         }
     }
 
@@ -146,11 +142,9 @@ public final class ChatFunction implements InvocationLoop.Function {
             answered(answer.status(), body.length);
             return response;
         } catch (ChatError e) {
-            failed(e);
             headers.putAll(e.headers());
             headers.put("content-type", "application/json");
-            byte[] body = e.json();
-            line.responseBytes = body.length;
+            byte[] body = failed(e);
             return streams ? streamed(event, e.status(), headers, body)
                     : new Response.Whole("application/json", event.reply(e.status(), headers, body));
         }
@@ -175,21 +169,25 @@ public final class ChatFunction implements InvocationLoop.Function {
         line.responseBytes = length;
     }
 
-    private void failed(ChatError e) {
+    /** @return what the caller gets to read */
+    private byte[] failed(ChatError e) {
+        byte[] body = e.json();
         line.status = e.status();
         line.code = e.code() != null && CODE.matcher(e.code()).matches() ? e.code() : e.type();
+        line.responseBytes = body.length;
+        return body;
     }
 
     /** @param headers to which is added what was done for the answer, or for the error */
     private Answer ask(Event event, Client client, Invocation invocation, Map<String, String> headers) throws ChatError {
-        ChatRequest request;
+        byte[] body;
         try {
-            byte[] body = event.body();
-            line.requestBytes = body.length;
-            request = ChatRequest.of(body, settings.model(), client.limits());
+            body = event.body();
         } catch (IllegalArgumentException e) {
             throw ChatError.invalid(400, null, "the request body cannot be decoded: " + e.getMessage());
         }
+        line.requestBytes = body.length;
+        ChatRequest request = ChatRequest.of(body, settings.model(), client.limits());
         line.model = request.model();
         line.stream = request.stream();
         String traceparent = settings.propagateTrace() && event instanceof Event.Http http ? http.headers().get("traceparent") : null;

@@ -102,7 +102,7 @@ public final class Main implements QuarkusApplication {
                     + " every such request gets 401");
         }
         String key = settings.apiKey();
-        var secret = key != null && Secret.isNamed(key) ? Secret.read(key, environment, settings.connectTimeout()) : null;
+        var secret = key != null && Secret.looksLikeArn(key) ? Secret.read(key, environment, settings.connectTimeout()) : null;
         var upstream = new Upstream(settings.upstream(), settings.connectTimeout(), settings.keepAlive(), tls.getDefault(), vertx);
         if (!settings.primeTimeout().isZero()) {
             Rehearsal.run(settings, upstream);

@@ -108,7 +108,7 @@ final class Rehearsal implements Closeable {
                 byte[] said = reader.body(head);
                 if (head.startLine().contains("/invocation/rehearsal/") && said.length > 0
                         && !new String(said, StandardCharsets.UTF_8).contains("\"statusCode\":200")) {
-                    LOG.warn("the rehearsal failed");
+                    LOG.warn("the rehearsal was not answered with 200: the first event will be slower");
                 }
                 boolean next = head.startLine().startsWith("GET");
                 boolean chat = head.startLine().contains("completions");

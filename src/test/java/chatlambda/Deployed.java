@@ -72,8 +72,8 @@ final class Deployed implements AutoCloseable {
         var last = new StringBuilder();
         Outcome outcome = lambda.invoke(event.getBytes(StandardCharsets.UTF_8), new Caller() {
             @Override
-            public void begin(String contentType, boolean streamed) throws IOException {
-                caller.begin(contentType, streamed);
+            public void begin(String contentType) throws IOException {
+                caller.begin(contentType);
             }
 
             @Override

@@ -75,7 +75,7 @@ public final class Attempts {
         ChatError failure = null;
         for (String next : models) {
             ChatRequest asked = failure == null ? request : request.withModel(next);
-            for (int again = 0;; again++) {
+            for (int again = 0;;) {
                 Duration now = left.get();
                 if (now.compareTo(Duration.ZERO) <= 0) {
                     throw failure != null ? failure
@@ -93,8 +93,7 @@ public final class Attempts {
                     failure = e;
                 }
                 if (failure.recourse() == ChatError.Recourse.ANOTHER_KEY && newKey.getAsBoolean()) {
-                    again--;
-                    continue;
+                    continue; // another key is no retry
                 }
                 Optional<Duration> wait = again < retries ? wait(failure, again, Instant.now(), ThreadLocalRandom.current().nextDouble())
                         : Optional.empty();
@@ -102,6 +101,7 @@ public final class Attempts {
                     break;
                 }
                 sleep(wait.get());
+                again++;
             }
             if (!failure.recourse().anotherModel()) {
                 break;
@@ -119,7 +119,7 @@ public final class Attempts {
     static Optional<Duration> wait(ChatError failure, int again, Instant now, double share) {
         return switch (failure.recourse()) {
             case AT_ONCE -> Optional.of(Duration.ZERO);
-            case CONNECT, LATER -> Optional.of(asked(failure.headers(), now).orElseGet(() -> backOff(again, share)));
+            case CONNECT, LATER -> Optional.of(retryAfter(failure.headers(), now).orElseGet(() -> backOff(again, share)));
             case NONE, ANOTHER_MODEL, ANOTHER_KEY -> Optional.empty();
         };
     }
@@ -130,7 +130,7 @@ public final class Attempts {
     }
 
     /** What the upstream asks for: {@code retry-after-ms}, or {@code Retry-After} in seconds or as a date (RFC 9110, 10.2.3). */
-    private static Optional<Duration> asked(Map<String, String> headers, Instant now) {
+    private static Optional<Duration> retryAfter(Map<String, String> headers, Instant now) {
         return millis(headers.get("retry-after-ms"), 1)
                 .or(() -> millis(headers.get("retry-after"), 1000))
                 .or(() -> date(headers.get("retry-after"), now))

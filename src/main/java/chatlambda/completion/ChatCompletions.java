@@ -25,7 +25,7 @@ import org.jboss.resteasy.reactive.RestResponse;
 @Path("/chat/completions")
 @Consumes(MediaType.APPLICATION_JSON)
 @Produces({ MediaType.APPLICATION_JSON, MediaType.SERVER_SENT_EVENTS })
-public interface ChatCompletions {
+interface ChatCompletions {
 
     /** W3C's header. */
     String TRACEPARENT = "traceparent";

@@ -70,7 +70,7 @@ public final class ChatError extends Exception {
     }
 
     /** The caller's fault, with a code by which a program can tell which. */
-    public static ChatError refused(int status, String param, String code, String message) {
+    static ChatError refused(int status, String param, String code, String message) {
         return new ChatError(Kind.InvalidRequest, status, status == 403 ? "permission_error" : "invalid_request_error", param, code, message);
     }
 
@@ -83,10 +83,15 @@ public final class ChatError extends Exception {
         return new ChatError(Kind.UpstreamUnreachable, 502, "api_error", null, "upstream_unreachable", message);
     }
 
+    /** No answer in time; asking again would cost as much again. */
     public static ChatError timeout(String message) {
         return new ChatError(Kind.UpstreamTimeout, 504, "timeout_error", null, "upstream_timeout", message).hopeless();
     }
 
+    /**
+     * @param size of the whole response, in bytes
+     * @param limit the front door's, likewise
+     */
     public static ChatError tooLarge(long size, long limit) {
         return new ChatError(Kind.ResponseTooLarge, 502, "api_error", null, "response_too_large", "the answer takes " + size
                 + " bytes and this front door passes on at most " + limit

@@ -104,7 +104,7 @@ public record ChatRequest(byte[] body, String model, boolean stream) {
         ChatRequest request(byte[] body, String defaultModel) throws IOException, ChatError {
             JsonToken first = parser.nextToken();
             if (first != JsonToken.START_OBJECT) {
-                throw ChatError.invalid(400, null, "the request body is " + (first == null ? "blank" : name(first))
+                throw ChatError.invalid(400, null, "the request body is " + (first == null ? "blank" : kind(first))
                         + ", not a JSON object: " + EXAMPLE);
             }
             int brace = Json.offset(parser);
@@ -156,7 +156,7 @@ public record ChatRequest(byte[] body, String model, boolean stream) {
             } else if (value != JsonToken.VALUE_NULL && limits.tokens() > 0) {
                 double number = value.isNumeric() ? parser.getDoubleValue() : Double.NaN;
                 if (!(number >= 1)) { // less than one is no limit to some
-                    throw ChatError.invalid(400, name, name + " is " + (value.isNumeric() ? "less than 1" : name(value)) + ": set it to a number");
+                    throw ChatError.invalid(400, name, name + " is " + (value.isNumeric() ? "less than 1" : kind(value)) + ": set it to a number");
                 }
                 if (known.equals("n")) {
                     choices = number;
@@ -168,7 +168,7 @@ public record ChatRequest(byte[] body, String model, boolean stream) {
 
         private void readModel(JsonToken value) throws IOException, ChatError {
             if (value != JsonToken.VALUE_STRING) {
-                throw ChatError.invalid(400, "model", "model is " + name(value)
+                throw ChatError.invalid(400, "model", "model is " + kind(value)
                         + ", not a string: name a model, or leave it out for the default one");
             }
             model = parser.getText();
@@ -176,13 +176,13 @@ public record ChatRequest(byte[] body, String model, boolean stream) {
 
         private void readMessages(JsonToken value) throws IOException, ChatError {
             if (value != JsonToken.START_ARRAY) {
-                throw ChatError.invalid(400, "messages", "messages is " + name(value) + ", not an array: " + EXAMPLE);
+                throw ChatError.invalid(400, "messages", "messages is " + kind(value) + ", not an array: " + EXAMPLE);
             }
             int count = 0;
             for (JsonToken item; (item = parser.nextToken()) != JsonToken.END_ARRAY; count++) {
                 String param = "messages[" + count + "]";
                 if (item != JsonToken.START_OBJECT) {
-                    throw ChatError.invalid(400, param, param + " is " + name(item)
+                    throw ChatError.invalid(400, param, param + " is " + kind(item)
                             + ", not an object: each message is such as {\"role\": \"user\", \"content\": \"Hello\"}");
                 }
                 readMessage(param);
@@ -199,7 +199,7 @@ public record ChatRequest(byte[] body, String model, boolean stream) {
                 boolean isRole = parser.currentName().equals("role");
                 JsonToken value = parser.nextToken();
                 if (isRole && value != JsonToken.VALUE_STRING) {
-                    throw ChatError.invalid(400, param + ".role", param + ".role is " + name(value)
+                    throw ChatError.invalid(400, param + ".role", param + ".role is " + kind(value)
                             + ", not a string: it is one of user, assistant, system, developer or tool");
                 }
                 role |= isRole;
@@ -211,7 +211,7 @@ public record ChatRequest(byte[] body, String model, boolean stream) {
             }
         }
 
-        private static String name(JsonToken token) {
+        private static String kind(JsonToken token) {
             return switch (token) {
                 case START_OBJECT -> "an object";
                 case START_ARRAY -> "an array";

@@ -57,17 +57,17 @@ public final class EventStream {
         return chunk.length;
     }
 
-    /** What the stream has told, so far, of what it took. */
-    public Usage usage() {
-        return Usage.ofEvents(Arrays.copyOf(tail, tailLength));
-    }
-
     private void keep(byte[] chunk, int length) {
         int added = Math.min(length, tail.length);
         int kept = Math.min(tailLength, tail.length - added);
         System.arraycopy(tail, tailLength - kept, tail, 0, kept);
         System.arraycopy(chunk, length - added, tail, kept, added);
         tailLength = kept + added;
+    }
+
+    /** What the stream has told, so far, of what it took. */
+    public Usage usage() {
+        return Usage.ofEvents(Arrays.copyOf(tail, tailLength));
     }
 
     /** Whether the marker's event is over: what the upstream sends from here on is not passed on. */

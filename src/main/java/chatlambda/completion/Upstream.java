@@ -156,12 +156,12 @@ public final class Upstream {
                     : completions.create(base.toString(), sender.authorization(), sender.traceparent, sender.traceId, body.length, slices(body));
             response = answer.await().atMost(limit);
         } catch (TimeoutException e) {
-            throw late(limit, advice);
+            throw ChatError.timeout(late(limit, advice));
         } catch (RuntimeException e) {
             throw unreachable(e);
         }
-        var headers = new TreeMap<String, String>();
         requireSane(response.getStringHeaders().values().stream().mapToInt(List::size).sum());
+        var headers = new TreeMap<String, String>();
         response.getStringHeaders().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), String.join(", ", values)));
         return new UpstreamAnswer(response.getStatus(), headers, body(response), sender.key).completion();
     }
@@ -170,7 +170,9 @@ public final class Upstream {
      * Asks for a stream of chunks.
      *
      * @param limit how long to wait for the answer's beginning, or for the whole of one that is no stream
+     * @param advice what to change when that was too short
      * @return the stream, or whole what the upstream answered instead
+     * @throws ChatError the upstream's own error, or why there was no answer
      */
     public Answer stream(ChatRequest request, Sender sender, Duration limit, String advice) throws ChatError {
         long start = System.nanoTime();
@@ -205,7 +207,10 @@ public final class Upstream {
         } catch (java.util.concurrent.TimeoutException | InterruptedException e) {
             begun.completeExceptionally(e);
             begun.thenAccept(tooLate -> tooLate.request.reset()); // it began in the very moment that was the last
-            throw late(limit, advice);
+            if (e instanceof InterruptedException) {
+                Thread.currentThread().interrupt();
+            }
+            throw ChatError.timeout(late(limit, advice));
         } catch (ExecutionException e) {
             throw unreachable(e.getCause());
         }
@@ -261,19 +266,19 @@ public final class Upstream {
         return root;
     }
 
-    private ChatError late(Duration limit, String advice) {
-        return ChatError.timeout("no completion from " + host + " within " + seconds(limit) + ": " + advice);
+    private String late(Duration limit, String advice) {
+        return "no completion from " + host + " within " + seconds(limit) + ": " + advice;
     }
 
-    static String seconds(Duration duration) {
+    private static String seconds(Duration duration) {
         return duration.toMillis() / 1000.0 + " s";
     }
 
-    private byte[] rest(CompletionStream stream, Duration limit, ChatError late) throws ChatError {
+    private byte[] rest(CompletionStream stream, Duration limit, String late) throws ChatError {
         var body = new ByteArrayOutputStream();
         long start = System.nanoTime();
         try (stream) {
-            for (byte[] chunk; (chunk = stream.next(limit.minusNanos(System.nanoTime() - start), late.getMessage(), () -> {
+            for (byte[] chunk; (chunk = stream.next(limit.minusNanos(System.nanoTime() - start), late, () -> {
             })) != null;) {
                 body.writeBytes(chunk);
                 if (body.size() > MAX_WHOLE) {

@@ -40,12 +40,6 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body, Stri
         }
     }
 
-    /** The body, for an error, with the key taken out as it is and as some write it in JSON. */
-    private byte[] withoutKey() {
-        String text = new String(body, StandardCharsets.ISO_8859_1); // each byte a character, and the same byte again
-        return text.replace(key, QUOTED).replace(key.replace("/", "\\/"), QUOTED).getBytes(StandardCharsets.ISO_8859_1);
-    }
-
     /** @throws ChatError an error status, an error under a 2xx, or a 2xx that is not JSON */
     Completion completion() throws ChatError {
         if (status < 200 || status > 299) {
@@ -135,6 +129,11 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body, Stri
      * message and the code are taken from where they are, all other members are kept as they are.
      */
     private ChatError error() {
+        if (status == 401) {
+            return withHeaders(new ChatError(ChatError.Kind.UpstreamError, 500, "server_error", null, ChatError.KEY_REJECTED,
+                    "the upstream rejected this function's own key: set CHAT_API_KEY to a valid one")).hopeless()
+                    .withOutline("the upstream's 401").with(ChatError.Recourse.ANOTHER_KEY);
+        }
         var said = new Said();
         byte[] text = withoutKey();
         if (JsonString.isUtf8(text)) {
@@ -154,11 +153,6 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body, Stri
                 : "the upstream answered " + status + " with " + (body.length == 0 ? "an empty body"
                         : "no error message (" + body.length + " bytes, content type " + headers.getOrDefault("content-type", "none")
                                 + ")");
-        if (status == 401) {
-            return withHeaders(new ChatError(ChatError.Kind.UpstreamError, 500, "server_error", null, ChatError.KEY_REJECTED,
-                    "the upstream rejected this function's own key: set CHAT_API_KEY to a valid one")).hopeless()
-                    .withOutline("the upstream's 401").with(ChatError.Recourse.ANOTHER_KEY);
-        }
         int answered = status < 400 || status > 599 ? 502 : status; // an error under a 2xx, a redirect, or no HTTP status
         if (status >= 300 && status < 400) {
             message = "the upstream answered " + status + ", a redirect, which is not followed because the key must not travel:"
@@ -175,6 +169,12 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body, Stri
                 said.code != null ? said.code : said.id, message).withMembers(said.others.toString()))
                 .withOutline("the upstream's " + status).with(recourse(message, said.code));
         return answered >= 500 && (status < 400 || DISGUISED.matcher(message).lookingAt()) ? error.hopeless() : error;
+    }
+
+    /** The body, for an error, with the key taken out as it is and as some write it in JSON. */
+    private byte[] withoutKey() {
+        String text = new String(body, StandardCharsets.ISO_8859_1); // each byte a character, and the same byte again
+        return text.replace(key, QUOTED).replace(key.replace("/", "\\/"), QUOTED).getBytes(StandardCharsets.ISO_8859_1);
     }
 
     private ChatError.Recourse recourse(String message, String code) {

@@ -58,10 +58,11 @@ public final class Usage {
         return promptTokens >= 0 || completionTokens >= 0;
     }
 
-    /** What the last events of a stream tell; the last one that tells anything counts. */
+    /** What the last events of a stream tell; of each thing the last one that tells it counts. */
     static Usage ofEvents(byte[] events) {
         var usage = new Usage();
         double usd = Double.NaN;
+        String model = null;
         int from = Math.max(0, events.length - TAIL);
         for (int end = events.length; end > from && !usage.isKnown();) {
             int start = end;
@@ -70,9 +71,11 @@ public final class Usage {
             }
             usage = ofEvent(events, start, end);
             usd = Double.isNaN(usd) ? usage.usd : usd;
+            model = model == null ? usage.model : model;
             end = start - 1;
         }
         usage.usd = usd;
+        usage.model = model;
         return usage;
     }
 

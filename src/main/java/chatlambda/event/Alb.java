@@ -1,6 +1,7 @@
 package chatlambda.event;
 
 import chatlambda.json.JsonOut;
+
 import java.util.Map;
 
 /**

@@ -35,7 +35,9 @@ public sealed interface Event permits Event.Http, Direct {
         Map<String, String> headers();
 
         /** The whole response that the front door turns into HTTP. */
-        byte[] reply(int status, Map<String, String> headers, byte[] body);
+        default byte[] reply(int status, Map<String, String> headers, byte[] body) {
+            return Envelope.of(status, headers, body);
+        }
 
         /**
          * What goes ahead of a streamed body: status and headers, which must be strings, in JSON without a NUL, then eight NULs.
@@ -48,7 +50,9 @@ public sealed interface Event permits Event.Http, Direct {
         }
 
         /** How large {@link #reply} may be, in bytes. */
-        int replyLimit();
+        default int replyLimit() {
+            return Envelope.LAMBDA_LIMIT;
+        }
 
         /** A probe of the front door's own, to be answered 200 without any work. */
         default boolean isHealthCheck() {

@@ -18,16 +18,6 @@ record HttpApi(String method, String path, Map<String, String> headers, Body con
     }
 
     @Override
-    public byte[] reply(int status, Map<String, String> headers, byte[] body) {
-        return Envelope.of(status, headers, body);
-    }
-
-    @Override
-    public int replyLimit() {
-        return Envelope.LAMBDA_LIMIT;
-    }
-
-    @Override
     public String door() {
         return functionUrl ? "function-url" : "http-api";
     }

@@ -56,14 +56,22 @@ public final class JsonOut {
         return this;
     }
 
-    /** A string value that holds {@code data} in base64. */
+    /**
+     * A string value that holds {@code data} in base64.
+     *
+     * @param after how many bytes will follow, at least
+     */
     public JsonOut base64(byte[] data, int after) {
         byte[] encoded = Base64.getEncoder().encode(data);
         ensure(encoded.length + 2 + after);
         return raw("\"").raw(encoded, 0, encoded.length).raw("\"");
     }
 
-    /** An object of strings, for example headers. */
+    /**
+     * An object of strings, for example headers.
+     *
+     * @param before goes ahead of each value, and {@code after} behind it: brackets, or nothing
+     */
     public JsonOut strings(Map<String, String> values, String before, String after) {
         raw("{");
         String comma = "";

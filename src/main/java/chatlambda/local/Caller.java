@@ -9,7 +9,7 @@ public interface Caller {
     };
 
     /** @param contentType as the function posted it */
-    default void begin(String contentType, boolean streamed) throws IOException {
+    default void begin(String contentType) throws IOException {
     }
 
     void chunk(byte[] chunk) throws IOException;

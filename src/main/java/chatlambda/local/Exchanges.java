@@ -68,8 +68,8 @@ final class Exchanges implements Invoker {
         }
 
         @Override
-        public void begin(String contentType, boolean streamed) throws IOException {
-            caller.begin(contentType, streamed);
+        public void begin(String contentType) throws IOException {
+            caller.begin(contentType);
         }
 
         @Override

@@ -113,7 +113,7 @@ final class FunctionUrl implements HttpHandler {
     private static void reply(HttpExchange exchange, Outcome outcome) throws IOException {
         if (outcome.functionError()) {
             LOG.errorf("function error: %s", outcome.text());
-            send(exchange, 502, "application/json", "Internal Server Error".getBytes(StandardCharsets.UTF_8));
+            fail(exchange);
             return;
         }
         JsonObject reply = null;
@@ -145,6 +145,11 @@ final class FunctionUrl implements HttpHandler {
         }
     }
 
+    /** As the real service does. */
+    private static void fail(HttpExchange exchange) throws IOException {
+        send(exchange, 502, "application/json", "Internal Server Error".getBytes(StandardCharsets.UTF_8));
+    }
+
     private static void send(HttpExchange exchange, int status, String contentType, byte[] body) throws IOException {
         if (contentType != null) {
             exchange.getResponseHeaders().set("Content-Type", contentType);
@@ -172,7 +177,7 @@ final class FunctionUrl implements HttpHandler {
         }
 
         @Override
-        public void begin(String contentType, boolean streamed) throws IOException {
+        public void begin(String contentType) throws IOException {
             if (Event.PRELUDE_TYPE.equals(contentType)) {
                 prelude = new ByteArrayOutputStream();
                 return;
@@ -222,7 +227,7 @@ final class FunctionUrl implements HttpHandler {
                 } else if (outcome.streamed()) {
                     LOG.error("prelude refused: the answer ended before its delimiter");
                 }
-                send(exchange, 502, "application/json", "Internal Server Error".getBytes(StandardCharsets.UTF_8));
+                fail(exchange);
             }
             exchange.getResponseBody().close();
         }
@@ -232,7 +237,7 @@ final class FunctionUrl implements HttpHandler {
             prelude = new ByteArrayOutputStream(); // what follows goes nowhere
             if (!sent) {
                 sent = true;
-                send(exchange, 502, "application/json", "Internal Server Error".getBytes(StandardCharsets.UTF_8));
+                fail(exchange);
             }
         }
 

@@ -51,11 +51,7 @@ public final class LocalLambda implements Closeable {
     /** @param page the directory of the page to chat with the function by hand; null for none */
     public static LocalLambda start(int port, InvokeMode mode, Duration timeout, Path page) {
         try {
-            var threads = Executors.newCachedThreadPool(task -> {
-                var thread = new Thread(task, "local-lambda");
-                thread.setDaemon(true);
-                return thread;
-            });
+            var threads = daemons("local-lambda");
             var runtimeApi = new LocalRuntimeApi(threads, timeout);
             var front = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0);
             front.setExecutor(threads);
@@ -70,6 +66,15 @@ public final class LocalLambda implements Closeable {
         } catch (IOException e) {
             throw new UncheckedIOException("cannot listen on port " + port + ": " + e.getMessage(), e);
         }
+    }
+
+    /** For as long as there is work: none keeps a process alive. */
+    static ExecutorService daemons(String name) {
+        return Executors.newCachedThreadPool(task -> {
+            var thread = new Thread(task, name);
+            thread.setDaemon(true);
+            return thread;
+        });
     }
 
     /** What the function gets as {@code AWS_LAMBDA_RUNTIME_API}. */

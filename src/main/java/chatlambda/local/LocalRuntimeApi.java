@@ -8,7 +8,6 @@ import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.Closeable;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
@@ -17,6 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Base64;
 import java.util.Map;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
@@ -77,7 +77,7 @@ final class LocalRuntimeApi implements Invoker, Closeable {
     private final Map<String, Pending> running = new ConcurrentHashMap<>();
     private final Semaphore polls = new Semaphore(0);
     private final CompletableFuture<String> initError = new CompletableFuture<>();
-    private final Map<Socket, Boolean> connections = new ConcurrentHashMap<>();
+    private final Set<Socket> connections = ConcurrentHashMap.newKeySet();
 
     LocalRuntimeApi(ExecutorService threads, Duration timeout) throws IOException {
         this.threads = threads;
@@ -132,7 +132,7 @@ final class LocalRuntimeApi implements Invoker, Closeable {
     public void close() {
         try {
             server.close(); // from here on what is accepted is closed at once
-            for (Socket connection : connections.keySet()) {
+            for (Socket connection : connections) {
                 connection.close();
             }
         } catch (IOException e) {
@@ -145,7 +145,7 @@ final class LocalRuntimeApi implements Invoker, Closeable {
         while (!server.isClosed()) {
             try {
                 Socket connection = server.accept();
-                connections.put(connection, true);
+                connections.add(connection);
                 connection.setTcpNoDelay(true);
                 if (server.isClosed()) { // accepted while the service was closing: nobody would serve it
                     connection.close();
@@ -159,37 +159,24 @@ final class LocalRuntimeApi implements Invoker, Closeable {
     }
 
     private void serve(Socket connection) {
-        var reader = new HttpReaderOn(connection);
         try (connection) {
-            for (HttpReader.Head head; (head = reader.http.head()) != null;) {
+            var reader = new HttpReader(connection.getInputStream());
+            for (HttpReader.Head head; (head = reader.head()) != null;) {
                 String path = head.startLine().split(" ")[1].replace("/2018-06-01/runtime/", "");
                 if (path.equals("invocation/next")) {
                     next(connection);
                 } else if (path.equals("init/error")) {
-                    var error = Json.createReader(new ByteArrayInputStream(reader.http.body(head))).readObject();
+                    var error = Json.createReader(new ByteArrayInputStream(reader.body(head))).readObject();
                     initError.complete(error.getString("errorType") + ": " + error.getString("errorMessage"));
                     answer(connection, 202, "{\"status\":\"OK\"}");
                 } else {
-                    post(connection, reader.http, head, path);
+                    post(connection, reader, head, path);
                 }
             }
         } catch (IOException e) {
             LOG.debugf("the function went away: %s", e.getMessage());
         } finally {
             connections.remove(connection);
-        }
-    }
-
-    /** Lets the constructor's exception out where there is somebody to catch it. */
-    private static final class HttpReaderOn {
-        final HttpReader http;
-
-        HttpReaderOn(Socket connection) {
-            try {
-                http = new HttpReader(connection.getInputStream());
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
-            }
         }
     }
 
@@ -264,19 +251,19 @@ final class LocalRuntimeApi implements Invoker, Closeable {
         byte[] body = reader.body(head);
         if (body.length > RESPONSE_LIMIT) {
             pending.outcome.complete(Outcome.error("Function.ResponseSizeTooLarge", "Response payload size (" + body.length
-                    + " bytes) exceeded maximum allowed payload size (6291556 bytes)."));
+                    + " bytes) exceeded maximum allowed payload size (" + RESPONSE_LIMIT + " bytes)."));
             answer(connection, 413, "{\"errorType\":\"RequestEntityTooLarge\",\"errorMessage\":\"Exceeded maximum allowed payload size\"}");
             return;
         }
         String contentType = head.field("content-type");
-        tell(pending, caller -> caller.begin(contentType, false));
+        tell(pending, caller -> caller.begin(contentType));
         tell(pending, caller -> caller.chunk(body));
         complete(connection, pending, new Outcome(body, false, contentType, false, null));
     }
 
     private Outcome streamed(HttpReader reader, HttpReader.Head head, Pending pending) throws IOException {
         String contentType = head.field("content-type");
-        tell(pending, caller -> caller.begin(contentType, true));
+        tell(pending, caller -> caller.begin(contentType));
         var kept = new ByteArrayOutputStream(); // for buffered callers; a stream longer than they could take is not kept
         boolean fits = true;
         for (byte[] chunk; (chunk = reader.chunk()) != null;) {

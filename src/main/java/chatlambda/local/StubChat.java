@@ -7,6 +7,7 @@ import com.sun.net.httpserver.HttpsServer;
 import jakarta.json.Json;
 import jakarta.json.JsonException;
 import jakarta.json.JsonObject;
+import jakarta.json.JsonObjectBuilder;
 import jakarta.json.JsonString;
 
 import java.io.ByteArrayInputStream;
@@ -20,7 +21,6 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import javax.net.ssl.SSLContext;
@@ -48,14 +48,9 @@ public final class StubChat implements Closeable {
 
     /** @param identity what it proves itself {@code localhost} with, over TLS; null for plain HTTP */
     public static StubChat start(Duration pace, SSLContext identity) {
-        System.setProperty("sun.net.httpserver.nodelay", "true");
         try {
             var server = listen(identity);
-            var threads = Executors.newCachedThreadPool(task -> {
-                var thread = new Thread(task, "stub-chat");
-                thread.setDaemon(true);
-                return thread;
-            });
+            var threads = LocalLambda.daemons("stub-chat");
             var stub = new StubChat(server, threads, pace);
             server.setExecutor(threads);
             server.createContext("/v1/chat/completions", stub::handle);
@@ -152,7 +147,7 @@ public final class StubChat implements Closeable {
                 + Json.createValue(model) + ",\"choices\":[],\"usage\":" + usage(text).build() + "}");
     }
 
-    private static jakarta.json.JsonObjectBuilder usage(String text) {
+    private static JsonObjectBuilder usage(String text) {
         int tokens = text.split(" ").length;
         return Json.createObjectBuilder().add("prompt_tokens", 7).add("completion_tokens", tokens).add("total_tokens", 7 + tokens);
     }

@@ -44,6 +44,7 @@ public final class AccessLine {
     public Usage usage;
     /** Not worth a line. */
     public boolean isHealthCheck;
+    /** Whether it is the first of this instance. */
     public boolean cold;
     public long remainingMillis;
 
@@ -56,7 +57,7 @@ public final class AccessLine {
      * @param metricModel the model as a dimension of metrics, each value of which costs money, or null: no metrics
      * @return the line and its end
      */
-    public byte[] toJson(Instant now, String metricModel) {
+    byte[] toJson(Instant now, String metricModel) {
         var out = new JsonOut(1024);
         out.raw("{\"timestamp\":").string(now.toString()).raw(",\"level\":").string(isError() ? "ERROR" : "INFO");
         text(out, "requestId", requestId);
@@ -137,7 +138,7 @@ public final class AccessLine {
         return value < 0 ? null : Long.toString(value);
     }
 
-    /** With one digit after the point. */
+    /** With one digit after the point; null for less than nothing. */
     public static String millis(long nanos) {
         return nanos < 0 ? null : nanos / 1_000_000 + "." + nanos / 100_000 % 10;
     }

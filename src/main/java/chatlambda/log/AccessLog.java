@@ -43,10 +43,10 @@ public final class AccessLog {
 
     public void write(AccessLine line) {
         line.cold = cold;
-        if (!(line.isError() ? showsErrors : showsInfo)) {
+        cold = false; // whether or not it is written: a later line would tell of a start that was not its own
+        if (line.isHealthCheck || !(line.isError() ? showsErrors : showsInfo)) {
             return;
         }
-        cold = false;
         try {
             out.write(line.toJson(Instant.ofEpochMilli(System.currentTimeMillis()), metrics ? dimension(line) : null));
         } catch (IOException e) {

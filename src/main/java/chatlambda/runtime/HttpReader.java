@@ -16,8 +16,8 @@ import java.util.Map;
  */
 public final class HttpReader {
 
-    static final int MAX_LINE = 64 * 1024;
-    static final int MAX_FIELDS = 200;
+    private static final int MAX_LINE = 64 * 1024;
+    private static final int MAX_FIELDS = 200;
 
     /** @param fields by lower-case name; of a repeated one the last value */
     public record Head(String startLine, Map<String, String> fields) {
@@ -27,7 +27,7 @@ public final class HttpReader {
         }
 
         /** The status of a response. */
-        public int status() throws IOException {
+        int status() throws IOException {
             String[] words = startLine.split(" ", 3);
             if (words.length < 2 || !words[0].startsWith("HTTP/1.") || !words[1].matches("[1-5][0-9][0-9]")) {
                 throw new IOException("not an HTTP response: " + words[0]);
@@ -40,7 +40,7 @@ public final class HttpReader {
         }
 
         /** Whether the connection ends with this message. */
-        public boolean closes() {
+        boolean closes() {
             return fields.getOrDefault("connection", "").equalsIgnoreCase("close") || startLine.startsWith("HTTP/1.0");
         }
     }

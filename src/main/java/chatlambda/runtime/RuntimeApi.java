@@ -46,7 +46,7 @@ public final class RuntimeApi implements Closeable {
     }
 
     /** Waits for the next event, for ever: the process may be frozen meanwhile. */
-    public Invocation next() throws IOException {
+    Invocation next() throws IOException {
         Exchange next = exchange("GET", "invocation/next", "", NO_BODY);
         long arrived = System.nanoTime();
         if (next.status != 200) {
@@ -69,18 +69,18 @@ public final class RuntimeApi implements Closeable {
     }
 
     /** Hands back a whole answer, at most 6 MB. */
-    public void respond(Invocation invocation, String contentType, byte[] answer) throws IOException {
+    void respond(Invocation invocation, String contentType, byte[] answer) throws IOException {
         post("invocation/" + invocation.requestId() + "/response", echo(invocation) + "Content-Type: " + contentType + "\r\n", answer);
     }
 
     /** Hands back an answer as it comes, on a connection of its own, which must be closed after it. */
-    public ResponseStream stream(Invocation invocation, String contentType) throws IOException {
+    ResponseStream stream(Invocation invocation, String contentType) throws IOException {
         return new ResponseStream(open(), "POST " + PATH + "invocation/" + invocation.requestId() + "/response HTTP/1.1\r\nHost: "
                 + address + "\r\nUser-Agent: chat-lambda\r\n" + echo(invocation) + "Content-Type: " + contentType + "\r\n");
     }
 
     /** Ends the invocation as a function error; {@code type} is {@code Category.Reason}. */
-    public void fail(Invocation invocation, String type, String message) throws IOException {
+    void fail(Invocation invocation, String type, String message) throws IOException {
         post("invocation/" + invocation.requestId() + "/error",
                 echo(invocation) + "Content-Type: application/json\r\n" + ERROR_TYPE + type + "\r\n", error(type, message));
     }
@@ -171,7 +171,7 @@ public final class RuntimeApi implements Closeable {
         return new Exchange(answer.status(), answer, content);
     }
 
-    private void write(OutputStream out, byte[] head, byte[] body) throws IOException {
+    private static void write(OutputStream out, byte[] head, byte[] body) throws IOException {
         if (body.length > ONE_WRITE) {
             out.write(head);
             out.write(body);

@@ -69,20 +69,22 @@ public final class Secret implements UpstreamKey {
         this.connectTimeout = connectTimeout;
     }
 
-    /** Whether a setting is the name of a secret, rather than one. */
-    public static boolean isNamed(String setting) {
+    /** Whether a setting is meant as the name of a secret, rather than as one. */
+    public static boolean looksLikeArn(String setting) {
         return setting.startsWith("arn:");
     }
 
-    public static boolean isName(String setting) {
+    /** One of Secrets Manager's, or of the Parameter Store's. */
+    public static boolean isArn(String setting) {
         return ARN.matcher(setting).matches();
     }
 
     /**
      * Begins to read it, while the function starts.
      *
-     * @param arn one that {@link #isName}
+     * @param arn one that {@link #isArn}
      * @param environment Lambda's: credentials, the extension's port, and an endpoint that stands in for a service's
+     * @param connectTimeout to the extension, and to the service
      * @return for {@link #await}
      */
     public static Future<Secret> read(String arn, Map<String, String> environment, Duration connectTimeout) {
@@ -102,6 +104,7 @@ public final class Secret implements UpstreamKey {
         return reading;
     }
 
+    /** @throws Unavailable it could not be read: names it, what was met, and what to do */
     public static Secret await(Future<Secret> reading) throws Unavailable {
         try {
             return reading.get();
@@ -149,7 +152,7 @@ public final class Secret implements UpstreamKey {
         String address = "http://localhost:" + environment.getOrDefault("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", "2773");
         String token = environment.getOrDefault("AWS_SESSION_TOKEN", "");
         try (var extension = client(SecretsExtension.class, address)) {
-            var response = await(isParameter ? extension.parameter(address, token, arn, true)
+            var response = answer(isParameter ? extension.parameter(address, token, arn, true)
                     : extension.secret(address, token, arn), EXTENSIONS_PATIENCE);
             if (response.getStatus() == 200) {
                 return text(body(response));
@@ -184,7 +187,7 @@ public final class Secret implements UpstreamKey {
         RestResponse<?> response;
         byte[] answer;
         try (var client = client(AwsJson.class, endpoint.toString())) {
-            response = await(client.call(endpoint.toString(), target, date, token, authorization, request), limit);
+            response = answer(client.call(endpoint.toString(), target, date, token, authorization, request), limit);
             answer = body(response);
         } catch (RuntimeException | IOException e) {
             throw unavailable(endpoint.getHost() + " did not answer (" + e.getClass().getSimpleName() + ")",
@@ -237,7 +240,7 @@ public final class Secret implements UpstreamKey {
                 .connectTimeout(connectTimeout.toMillis(), TimeUnit.MILLISECONDS).readTimeout(0, TimeUnit.MILLISECONDS).build(type);
     }
 
-    private static RestResponse<?> await(Uni<RestResponse<byte[]>> answer, Duration limit) {
+    private static RestResponse<?> answer(Uni<RestResponse<byte[]>> answer, Duration limit) {
         return answer.await().atMost(limit);
     }
 
