@@ -100,7 +100,8 @@ public final class Bench {
             Collections.reverse(order); // what drifts within a round evens out between two
             System.err.print(round < 0 ? "bench: warm" : ".");
         }
-        var json = Json.createObjectBuilder().add("date", LocalDate.now().toString()).add("machine", machine()).add("rounds", rounds)
+        var json = Json.createObjectBuilder().add("date", LocalDate.now().toString()).add("machine", machine())
+                .add("tools", System.getenv("TOOLS")).add("rounds", rounds)
                 .add("warm_answers", warm);
         sizes(json);
         json.add("contenders", figures(results));

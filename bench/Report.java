@@ -6,7 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
-import java.util.function.BiFunction;
+import java.util.function.Function;
 
 /** Makes a Markdown table and an SVG chart of a run: {@code Report.java RUN.json} writes them beside it. */
 public final class Report {
@@ -29,13 +29,13 @@ public final class Report {
         JsonObject contenders = run.getJsonObject("contenders");
         var text = new StringBuilder("# Run of " + run.getString("date") + "\n\n" + run.getString("machine") + "; " + run.getInt("rounds")
                 + " starts of each contender in turns, " + run.getInt("warm_answers") + " warm answers in each; binary "
-                + megabytes(run, "binary_bytes") + ", zip " + megabytes(run, "zip_bytes") + ". Made by `bench/run`.\n");
+                + megabytes(run, "binary_bytes") + ", zip " + megabytes(run, "zip_bytes") + ". Made by `bench/run` with " + run.getString("tools") + ".\n");
         text.append("\nMedian (min to p90):\n\n");
-        table(text, contenders, (figure, name) -> number(figure, "median") + " (" + number(figure, "min") + " to " + number(figure, "p90")
+        table(text, contenders, figure -> number(figure, "median") + " (" + number(figure, "min") + " to " + number(figure, "p90")
                 + ")");
         if (contenders.containsKey(PEER)) {
             text.append("\nRatio to Go in the same round, median (min to p90):\n\n");
-            table(text, contenders, (figure, name) -> !figure.containsKey("to_" + PEER) ? "1"
+            table(text, contenders, figure -> !figure.containsKey("to_" + PEER) ? "1"
                     : number(figure.getJsonObject("to_" + PEER), "median") + " (" + number(figure.getJsonObject("to_" + PEER), "min")
                     + " to " + number(figure.getJsonObject("to_" + PEER), "p90") + ")");
         }
@@ -46,12 +46,12 @@ public final class Report {
     }
 
     /** Figures down, contenders across: there are more figures, and they are read across. */
-    private static void table(StringBuilder text, JsonObject contenders, BiFunction<JsonObject, String, String> cell) {
+    private static void table(StringBuilder text, JsonObject contenders, Function<JsonObject, String> cell) {
         text.append("| | ").append(String.join(" | ", contenders.keySet())).append(" |\n|---|").append("---:|".repeat(contenders.size()))
                 .append("\n");
         for (String figure : contenders.getJsonObject(contenders.keySet().iterator().next()).keySet()) {
             text.append("| ").append(figure).append(" |");
-            contenders.forEach((name, figures) -> text.append(" ").append(cell.apply(figures.asJsonObject().getJsonObject(figure), name))
+            contenders.forEach((name, figures) -> text.append(" ").append(cell.apply(figures.asJsonObject().getJsonObject(figure)))
                     .append(" |"));
             text.append("\n");
         }
