@@ -90,8 +90,7 @@ public final class Upstream {
                         .setMaxInitialLineLength(MAX_HEAD)));
         tls.ifPresent(builder::tlsConfiguration);
         completions = builder.build(ChatCompletions.class);
-        client = vertx.createHttpClient(options.get());
-        client.connectionHandler(connections::add);
+        client = vertx.httpClientBuilder().with(options.get()).withConnectHandler(connections::add).build();
     }
 
     private Upstream(URI base, Upstream real) {
@@ -199,7 +198,7 @@ public final class Upstream {
                     }
                     sent.putHeader("Authorization", sender.authorization()).putHeader("Content-Type", "application/json")
                             .putHeader("Accept", "text/event-stream, application/json").putHeader("User-Agent", USER_AGENT)
-                            .send(Buffer.buffer(Unpooled.wrappedBuffer(request.body())));
+                            .send(buffer(request.body(), 0, request.body().length));
                 });
         Begun answer;
         try {
@@ -293,8 +292,12 @@ public final class Upstream {
 
     private static Multi<io.vertx.mutiny.core.buffer.Buffer> slices(byte[] body) {
         return Multi.createFrom().items(IntStream.iterate(0, from -> from < body.length, from -> from + SLICE)
-                .mapToObj(from -> io.vertx.mutiny.core.buffer.Buffer.newInstance(
-                        Buffer.buffer(Unpooled.wrappedBuffer(body, from, Math.min(SLICE, body.length - from))))));
+                .mapToObj(from -> io.vertx.mutiny.core.buffer.Buffer.newInstance(buffer(body, from, Math.min(SLICE, body.length - from)))));
+    }
+
+    @SuppressWarnings("deprecation") // the others copy
+    private static Buffer buffer(byte[] bytes, int from, int length) {
+        return Buffer.buffer(Unpooled.wrappedBuffer(bytes, from, length));
     }
 
     private static Map<String, String> headers(MultiMap fields) {

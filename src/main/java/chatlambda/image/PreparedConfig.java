@@ -106,6 +106,7 @@ final class PreparedConfig {
     }
 
     /** The environment in which the image is built is not the function's: it is not looked at before the function runs. */
+    @SuppressWarnings("overrides") // SmallRye's own
     private static final class Builder extends SmallRyeConfigBuilder {
         @Override
         protected List<ConfigSource> getDefaultSources() {

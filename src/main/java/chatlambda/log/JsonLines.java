@@ -73,7 +73,7 @@ public final class JsonLines extends ExtFormatter {
     public String format(ExtLogRecord line) {
         var out = new JsonOut(256).raw("{\"timestamp\":").string(Instant.ofEpochMilli(line.getMillis()).toString())
                 .raw(",\"level\":").string(name(line.getLevel())).raw(",\"logger\":").string(line.getLoggerName())
-                .raw(",\"message\":").string(line.getFormattedMessage());
+                .raw(",\"message\":").string(formatMessage(line));
         if (requestId != null) {
             out.raw(",\"requestId\":").string(requestId);
         }

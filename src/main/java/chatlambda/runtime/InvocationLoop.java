@@ -111,6 +111,7 @@ public final class InvocationLoop {
         }
     }
 
+    @SuppressWarnings("try") // the source is only to be closed here
     private void stream(Invocation invocation, Response.Streamed response) throws ResponseStream.Broken {
         try (Closeable source = response.source(); var out = api.stream(invocation, response.contentType())) {
             response.body().writeTo(out);
