@@ -67,6 +67,7 @@ class OpenAiClientIT {
         var text = ChatCompletionContentPart.ofText(ChatCompletionContentPartText.builder().text("Is it raining there?").build());
         var completion = client.chat().completions().create(request().addFunctionTool(weather)
                 .addUserMessageOfArrayOfContentParts(List.of(text, image)).build());
+        Deployed.assertKeyless(completion.toString());
         var call = completion.choices().get(0).message().toolCalls().orElseThrow().get(0).asFunction();
         assertEquals("weather", call.function().name());
         assertEquals("{\"city\": \"Graz\"}", call.function().arguments());
@@ -89,6 +90,7 @@ class OpenAiClientIT {
                 "{\"message\":\"" + message + "\",\"requestId\":\"r1\",\"statusCode\":" + status + "}"));
         var params = param == null ? request().build() : request().messages(List.of()).build();
         var error = assertThrows(type, () -> client.chat().completions().create(params));
+        Deployed.assertKeyless(error.headers() + error.toString() + error.body());
         assertEquals(status, error.statusCode());
         assertTrue(error.getMessage().contains(message), error.getMessage());
         assertEquals(param, error.param().orElse(null));

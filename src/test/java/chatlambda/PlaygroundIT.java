@@ -2,6 +2,8 @@ package chatlambda;
 
 import static chatlambda.ScriptedUpstream.answering;
 import static chatlambda.ScriptedUpstream.write;
+import static io.restassured.RestAssured.get;
+import static org.hamcrest.Matchers.containsString;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
@@ -14,10 +16,6 @@ import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.Socket;
-import java.net.URI;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -56,7 +54,6 @@ class PlaygroundIT {
     private static final String HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
     private static final String LAST = "0\r\n\r\n";
     private static final String DONE = "data: [DONE]\n\n";
-    private static final HttpClient HTTP = HttpClient.newHttpClient();
 
     private static ScriptedUpstream upstream;
     private static LocalLambda lambda;
@@ -202,9 +199,7 @@ class PlaygroundIT {
                 "{\"message\":\"Slow down: 20 requests a minute\",\"requestId\":\"req-7\",\"statusCode\":429}", "Retry-After: 7"));
         type("Hello", Keys.ENTER);
         awaitEnd();
-        var caller = HTTP.send(HttpRequest.newBuilder(URI.create(lambda.url() + "/v1/chat/completions"))
-                .header("Content-Type", "application/json").POST(HttpRequest.BodyPublishers.ofString(upstream.request().text())).build(),
-                HttpResponse.BodyHandlers.ofString());
+        var caller = Deployed.post(lambda, upstream.request().text());
         assertEquals("HTTP 429", text(".problem h3"));
         assertEquals(Events.json(caller.body()), Events.json(text(".problem pre")));
         String headers = text(".problem dl");
@@ -476,9 +471,7 @@ class PlaygroundIT {
     @Test
     void otherCallersRequestsAreNeitherMarkedNorKept() throws Exception {
         upstream.script(answering(200, "application/json", "{\"choices\":[]}"));
-        var plain = HTTP.send(HttpRequest.newBuilder(URI.create(lambda.url() + "/v1/chat/completions"))
-                .header("Content-Type", "application/json").POST(HttpRequest.BodyPublishers.ofString("{\"messages\":[{\"role\":\"user\"}]}"))
-                .build(), HttpResponse.BodyHandlers.ofString());
+        var plain = Deployed.post(lambda, "{\"messages\":[{\"role\":\"user\"}]}");
         assertEquals("{\"choices\":[]}", plain.body());
         assertEquals(Optional.empty(), plain.headers().firstValue("x-playground-exchange"));
         String id = plain.headers().firstValue("x-request-id").orElseThrow();
@@ -489,10 +482,8 @@ class PlaygroundIT {
     void thePageIsThereOnlyWhereItIsAskedForAndInNoArtefact() throws Exception {
         try (var function = Deployed.against(upstream.url(), Map.of())) {
             for (String path : List.of("/", "/playground.js", "/_playground/exchange?id=1")) {
-                var answer = HTTP.send(HttpRequest.newBuilder(function.lambda.url().resolve(path)).build(),
-                        HttpResponse.BodyHandlers.ofString());
-                assertEquals(404, answer.statusCode());
-                assertTrue(answer.body().contains("no such path: " + path.replaceAll("\\?.*", "")), answer.body());
+                get(function.lambda.url().resolve(path)).then().statusCode(404)
+                        .body("error.message", containsString("no such path: " + path.replaceAll("\\?.*", "")));
             }
         }
         try (Stream<Path> artefacts = Files.list(Path.of("target"))) {
@@ -639,7 +630,9 @@ class PlaygroundIT {
     private static String raw(String request, String... fields) throws IOException {
         try (var socket = new Socket("127.0.0.1", lambda.url().getPort())) {
             write(socket, request + " HTTP/1.1\r\n" + String.join("\r\n", fields) + "\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-            return new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            String answer = new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            Deployed.assertKeyless(answer);
+            return answer;
         }
     }
 }

@@ -20,10 +20,6 @@ import com.openai.helpers.ChatCompletionAccumulator;
 import com.openai.models.chat.completions.ChatCompletionCreateParams;
 import java.io.IOException;
 import java.net.Socket;
-import java.net.URI;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -58,7 +54,6 @@ class StreamIT {
     private static ScriptedUpstream upstream;
     private static Deployed function;
     private static Deployed buffered;
-    private static final HttpClient HTTP = HttpClient.newHttpClient();
 
     @BeforeAll
     static void start() {
@@ -78,18 +73,8 @@ class StreamIT {
     @AfterEach
     void theNextInvocationWorks() throws Exception {
         upstream.script(answering(200, "application/json", "{\"next\":1}"));
-        assertEquals("{\"next\":1}", post(CHAT).body());
+        assertEquals("{\"next\":1}", function.post(CHAT).body());
         assertFalse(function.process.output().contains(Deployed.KEY), function.process.output());
-    }
-
-    private static HttpResponse<String> post(String body) throws Exception {
-        return post(function, body);
-    }
-
-    private static HttpResponse<String> post(Deployed function, String body) throws Exception {
-        return HTTP.send(HttpRequest.newBuilder(URI.create(function.lambda.url() + "/v1/chat/completions"))
-                .header("Content-Type", "application/json").POST(HttpRequest.BodyPublishers.ofString(body)).build(),
-                HttpResponse.BodyHandlers.ofString());
     }
 
     private static void chunk(Socket connection, String bytes) throws IOException {
@@ -190,18 +175,18 @@ class StreamIT {
                 }
                 write(connection, LAST);
             });
-            assertEquals(expected, post(STREAM).body(), "cut at " + cut);
+            assertEquals(expected, function.post(STREAM).body(), "cut at " + cut);
         }
         upstream.script(answering(200, "text/event-stream", stream));
-        assertEquals(expected, post(buffered, STREAM).body(), "in one piece, in response mode buffered");
+        assertEquals(expected, buffered.post(STREAM).body(), "in one piece, in response mode buffered");
     }
 
     @Test
     void theMarkerIsNotDoubledAndItsAbsenceIsMadeGood() throws Exception {
         upstream.script(streaming(event(1), DONE));
-        assertEquals(event(1) + DONE, post(STREAM).body());
+        assertEquals(event(1) + DONE, function.post(STREAM).body());
         upstream.script(streaming(event(1)));
-        assertEquals(event(1) + DONE, post(STREAM).body());
+        assertEquals(event(1) + DONE, function.post(STREAM).body());
     }
 
     @Test
@@ -216,7 +201,7 @@ class StreamIT {
             }
         });
         for (int i = 0; i < streams; i++) {
-            assertEquals(event(1) + DONE, post(STREAM).body());
+            assertEquals(event(1) + DONE, function.post(STREAM).body());
         }
         assertTrue(calledOff.await(5, TimeUnit.SECONDS));
     }
@@ -239,8 +224,8 @@ class StreamIT {
     @Test
     void aContentTypeInAnyCaseIsAStream() throws Exception {
         upstream.script(answering(200, "Text/Event-Stream; charset=UTF-8", event(1)));
-        assertEquals(event(1) + DONE, post(STREAM).body());
-        assertEquals(event(1) + DONE, post(buffered, STREAM).body());
+        assertEquals(event(1) + DONE, function.post(STREAM).body());
+        assertEquals(event(1) + DONE, buffered.post(STREAM).body());
     }
 
     @Test
@@ -251,9 +236,9 @@ class StreamIT {
             connections.add(connection.getPort());
             streaming(event(1), DONE).answer(request, connection);
         });
-        post(STREAM);
-        post(STREAM);
-        post(CHAT.replace("\"m\"", "\"sse though none was asked for\""));
+        function.post(STREAM);
+        function.post(STREAM);
+        function.post(CHAT.replace("\"m\"", "\"sse though none was asked for\""));
         assertEquals(1, connections.stream().distinct().count(), connections.toString());
     }
 
@@ -272,7 +257,7 @@ class StreamIT {
             }
             write(connection, batch + LAST);
         });
-        String body = post(STREAM).body();
+        String body = function.post(STREAM).body();
         var expected = new StringBuilder();
         for (int i = 0; i < 100_000; i++) {
             expected.append(event(i));
@@ -283,20 +268,20 @@ class StreamIT {
     @Test
     void whatIsNoStreamIsStreamedTooWithItsOwnStatus() throws Exception {
         upstream.script(answering(200, "application/json", "{\"ü\":1.10}"));
-        assertEquals("{\"ü\":1.10}", post(CHAT).body());
-        var response = post(STREAM);
+        assertEquals("{\"ü\":1.10}", function.post(CHAT).body());
+        var response = function.post(STREAM);
         assertEquals("{\"ü\":1.10}", response.body());
         assertEquals("application/json", response.headers().firstValue("content-type").orElseThrow());
         upstream.script(answering(429, "application/json", "{\"message\":\"Too Many Requests\"}", "Retry-After: 3"));
         for (String body : new String[] { CHAT, STREAM }) {
-            response = post(body);
+            response = function.post(body);
             assertEquals(429, response.statusCode());
             assertEquals("3", response.headers().firstValue("retry-after").orElseThrow());
             assertEquals("rate_limit_error", Events.json(response.body()).getJsonObject("error").getString("type"));
         }
         upstream.script(answering(200, "application/json", "{\"error\":{\"message\":\"no\"}}"));
-        assertEquals(502, post(STREAM).statusCode());
-        assertEquals(400, post("{\"stream\":true}").statusCode());
+        assertEquals(502, function.post(STREAM).statusCode());
+        assertEquals(400, function.post("{\"stream\":true}").statusCode());
         for (String event : new String[] { Events.file("alb-health-check"), Events.http("GET", "/v1/chat/completions", null, "") }) {
             Outcome outcome = function.invoke(event);
             assertTrue(outcome.streamed());
@@ -320,7 +305,7 @@ class StreamIT {
     @Test
     void inResponseModeBufferedTheWholeTextIsOneBody() throws Exception {
         upstream.script(streaming(event(1), event(2)));
-        var response = post(buffered, STREAM);
+        var response = buffered.post(STREAM);
         assertEquals(event(1) + event(2) + DONE, response.body());
         assertEquals("text/event-stream", response.headers().firstValue("content-type").orElseThrow());
         upstream.script((request, connection) -> {
@@ -328,14 +313,14 @@ class StreamIT {
             chunk(connection, event(1));
             connection.close();
         });
-        assertEquals(502, post(buffered, STREAM).statusCode());
+        assertEquals(502, buffered.post(STREAM).statusCode());
     }
 
     @Test
     void aStreamingFunctionBehindABufferedDoorDeliversPreludeAndAll() throws Exception {
         upstream.script(streaming(event(1)));
         try (var misconfigured = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", "stream"))) {
-            var response = post(misconfigured, STREAM);
+            var response = misconfigured.post(STREAM);
             assertEquals(200, response.statusCode());
             assertTrue(response.body().contains("\0\0\0\0\0\0\0\0" + event(1)), response.body());
         }
@@ -447,7 +432,7 @@ class StreamIT {
         });
                 var hurried = Deployed.against(silent.url(), Map.of("CHAT_RESPONSE_MODE", "stream", "CHAT_TIMEOUT", "1s"),
                         InvokeMode.RESPONSE_STREAM, Duration.ofSeconds(30))) {
-            assertEquals(504, post(hurried, STREAM).statusCode());
+            assertEquals(504, hurried.post(STREAM).statusCode());
             assertTrue(calledOff.await(2, TimeUnit.SECONDS));
         }
     }
@@ -459,7 +444,7 @@ class StreamIT {
             write(connection, before);
             connection.close();
         });
-        var response = post(STREAM);
+        var response = function.post(STREAM);
         assertEquals(502, response.statusCode());
         assertEquals("upstream_unreachable", Events.json(response.body()).getJsonObject("error").getString("code"));
     }
@@ -467,7 +452,7 @@ class StreamIT {
     @Test
     void aStreamWithoutAnyEventIsStillAStream() throws Exception {
         upstream.script(streaming());
-        var response = post(STREAM);
+        var response = function.post(STREAM);
         assertEquals(200, response.statusCode());
         assertEquals(DONE, response.body());
     }
@@ -476,7 +461,7 @@ class StreamIT {
     void anErrorEventOfTheUpstreamsOwnIsPassedOn() throws Exception {
         String error = "data: {\"error\":{\"message\":\"overloaded\"}}\n\n";
         upstream.script(streaming(event(1), error));
-        assertEquals(event(1) + error + DONE, post(STREAM).body());
+        assertEquals(event(1) + error + DONE, function.post(STREAM).body());
     }
 
     @Test
@@ -567,6 +552,7 @@ class StreamIT {
             try (var stream = client.chat().completions().createStreaming(request)) {
                 stream.stream().forEach(whole::accumulate);
             }
+            Deployed.assertKeyless(whole.chatCompletion().toString());
             var message = whole.chatCompletion().choices().get(0).message();
             assertEquals("Grüß Gott", message.content().orElseThrow());
             assertEquals("{\"city\":\"Graz\"}", message.toolCalls().orElseThrow().get(0).asFunction().function().arguments());
@@ -589,6 +575,7 @@ class StreamIT {
             var error = assertThrows(OpenAIException.class, () -> stream.stream().forEach(chunk -> {
             }));
             assertTrue(error.toString().contains("closed the connection"), error.toString());
+            Deployed.assertKeyless(error.toString());
         }
         client.close();
     }
@@ -604,7 +591,7 @@ class StreamIT {
         });
         int files = 0;
         for (int i = 0; i < 1_000; i++) {
-            assertEquals(i % 2 == 0 ? event(1) + event(2) + DONE : "{\"a\":1}", post(i % 2 == 0 ? STREAM : CHAT).body());
+            assertEquals(i % 2 == 0 ? event(1) + event(2) + DONE : "{\"a\":1}", function.post(i % 2 == 0 ? STREAM : CHAT).body());
             files = i == 100 ? function.process.openFiles() : files;
         }
         assertEquals(files, function.process.openFiles(), 2, "open files");
