@@ -105,7 +105,7 @@ class AccessIT {
         JsonObject refused = reply(keys, event);
         assertEquals(401, refused.getInt("statusCode"));
         assertEquals("invalid_api_key", error(refused).getString("code"));
-        assertEquals(401, reply(keys, with(event, Map.of("Authorization", "Bearer wrong", "x-api-key", APP))).getInt("statusCode"));
+        assertEquals(401, reply(keys, with(event, Map.of("Authorization", "Bearer sk-test-wrong", "x-api-key", APP))).getInt("statusCode"));
         assertEquals(0, upstream.requests.size());
 
         for (var headers : List.of(Map.of("Authorization", "Bearer " + APP),
@@ -183,7 +183,7 @@ class AccessIT {
                             .replace('\'', '"').replace("KEY", Deployed.KEY),
                     "x-request-id: " + Deployed.KEY));
             JsonObject reply = reply(keys, as(APP, CHAT));
-            assertFalse(reply.toString().contains(LogLines.KEY), reply.toString());
+            assertFalse(reply.toString().contains(LogLines.KEY_PREFIX), reply.toString());
             assertEquals("bad key [key]", error(reply).getString("message"));
             assertEquals("Bearer [key]", error(reply).getJsonArray("headers").getString(0));
         }
@@ -201,7 +201,7 @@ class AccessIT {
             String refused = function.invoke(with(Events.post(chat), Map.of("x-api-key", "sk-test-theirs"))).text();
             assertTrue(refused.contains("\"statusCode\":401") && refused.contains("invalid_api_key"), refused);
             assertEquals(1, upstream.requests.size());
-            assertFalse(refused.contains(LogLines.KEY), refused);
+            assertFalse(refused.contains(LogLines.KEY_PREFIX), refused);
             assertTrue(function.invoke(Events.post(chat)).text().contains("\"statusCode\":401"));
             assertTrue(function.invoke(chat).text().contains("Chat.InvalidRequest"), "another Lambda brings none");
             assertEquals(1, upstream.requests.size());

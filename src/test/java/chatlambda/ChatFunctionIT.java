@@ -83,8 +83,8 @@ class ChatFunctionIT {
     void theRequestGoesUpstreamByteForByteWithOurKeyAndNothingOfTheCallers() {
         String body = "{ \"x\":1e400,\"x\":-0.0, \"model\":\"\\u006d\" ,\"messages\":[{\"role\":\"user\",\"content\":\"\\ud800 ü \\/\"}]}\n";
         upstream.script(answering(200, "application/json", COMPLETION));
-        post(body).header("Authorization", "Bearer callers").header("x-secret", "callers").header("Cookie", "callers=1")
-                .post("/v1/chat/completions").then().statusCode(200);
+        post(body).header("Authorization", "Bearer sk-test-callers").header("x-secret", "sk-test-callers")
+                .header("Cookie", "callers=sk-test-callers").post("/v1/chat/completions").then().statusCode(200);
         var request = upstream.request();
         assertEquals(body, request.text());
         assertEquals("POST /v1/chat/completions HTTP/1.1", request.head().startLine());

@@ -84,8 +84,8 @@ final class Deployed implements AutoCloseable {
             @Override
             public void chunk(byte[] chunk) throws IOException {
                 last.append(new String(chunk, StandardCharsets.ISO_8859_1));
-                keyless &= last.indexOf(LogLines.KEY) < 0;
-                last.delete(0, Math.max(0, last.length() - LogLines.KEY.length())); // a key may lie across chunks
+                keyless &= last.indexOf(LogLines.KEY_PREFIX) < 0;
+                last.delete(0, Math.max(0, last.length() - LogLines.KEY_PREFIX.length())); // a key may lie across chunks
                 caller.chunk(chunk);
             }
         });
@@ -108,7 +108,7 @@ final class Deployed implements AutoCloseable {
 
     /** For whoever takes an answer in a way of its own. */
     static void assertKeyless(String answer) {
-        assertFalse(answer.contains(LogLines.KEY), "a key in an answer");
+        assertFalse(answer.contains(LogLines.KEY_PREFIX), "a key in an answer");
     }
 
     static boolean isNative() {
@@ -219,9 +219,9 @@ final class Deployed implements AutoCloseable {
                 if (json) {
                     LogLines.check(log);
                 } else {
-                    assertFalse(Files.readString(log).contains(LogLines.KEY), "a key in the log");
+                    assertFalse(Files.readString(log).contains(LogLines.KEY_PREFIX), "a key in the log");
                 }
-                assertFalse(Files.readString(errors).contains(LogLines.KEY), "a key on the error stream");
+                assertFalse(Files.readString(errors).contains(LogLines.KEY_PREFIX), "a key on the error stream");
                 Files.delete(log);
                 Files.delete(errors);
             } catch (IOException e) {

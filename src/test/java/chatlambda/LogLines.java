@@ -21,7 +21,7 @@ import java.util.Set;
 public final class LogLines {
 
     /** What every key begins with that is used in the tests, and nothing else. */
-    static final String KEY = "sk-test-";
+    static final String KEY_PREFIX = "sk-test-";
 
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final JsonSchema SCHEMA = JsonSchemaFactory.getInstance(SpecVersion.VersionFlag.V202012)
@@ -41,7 +41,7 @@ public final class LogLines {
     }
 
     public static JsonNode check(String line) {
-        assertFalse(line.contains(KEY), () -> "a key in the log: " + line);
+        assertFalse(line.contains(KEY_PREFIX), () -> "a key in the log: " + line);
         JsonNode json;
         try {
             json = JSON.readTree(line);

@@ -37,7 +37,7 @@ class OpenAiClientIT {
     static void start() {
         upstream = ScriptedUpstream.start(answering(200, "application/json", "{}"));
         function = Deployed.against(upstream.url(), Map.of());
-        client = OpenAIOkHttpClient.builder().baseUrl(function.lambda.url() + "/v1").apiKey("callers-own").maxRetries(0)
+        client = OpenAIOkHttpClient.builder().baseUrl(function.lambda.url() + "/v1").apiKey("sk-test-callers-own").maxRetries(0)
                 .timeout(Duration.ofSeconds(30)).build();
     }
 

@@ -343,13 +343,13 @@ class PlaygroundIT {
         find("#system").sendKeys("Be brief");
         find("#temperature").sendKeys("0.2");
         find("#max_tokens").sendKeys("64");
-        find("#key").sendKeys("sk-of-the-caller");
+        find("#key").sendKeys("sk-test-of-the-caller");
         type("Hello", Keys.ENTER);
         awaitEnd();
         assertEquals(Events.json("{\"messages\":[{\"role\":\"system\",\"content\":\"Be brief\"},{\"role\":\"user\",\"content\":\"Hello\"}],"
                 + "\"model\":\"gpt-4o\",\"temperature\":0.2,\"max_tokens\":64,\"stream\":true}"), Events.json(upstream.request().text()));
         await("the event", () -> !content("#event").isEmpty());
-        assertEquals("Bearer sk-of-the-caller", Events.json(content("#event")).getJsonObject("headers").getString("authorization"));
+        assertEquals("Bearer sk-test-of-the-caller", Events.json(content("#event")).getJsonObject("headers").getString("authorization"));
         picture("parameters");
         browser.navigate().refresh();
         assertEquals("", find("#key").getDomProperty("value"), "the key is kept nowhere");

@@ -157,7 +157,7 @@ class RecipesIT {
         List<String> prints = PRINTS.matcher(recipe.code).results().map(line -> line.group(1)).toList();
         assertFalse(prints.isEmpty(), "it does not say what it prints");
         prints.forEach(expected -> assertTrue(said.text.contains(expected), () -> "not \"" + expected + "\" but " + said.text));
-        assertFalse(said.text.contains(LogLines.KEY), said.text);
+        assertFalse(said.text.contains(LogLines.KEY_PREFIX), said.text);
         ran++;
     }
 
@@ -166,9 +166,9 @@ class RecipesIT {
     void theFunctionLooksAtTheKeyThatARecipeSends(Recipe recipe) throws IOException, InterruptedException {
         needs(recipe);
         serve(recipe.devMode);
-        var said = run(recipe, recipe.environment + "export CLIENT_KEY=" + LogLines.KEY + "of-nobody\n");
+        var said = run(recipe, recipe.environment + "export CLIENT_KEY=" + LogLines.KEY_PREFIX + "of-nobody\n");
         assertTrue(said.text.contains("incorrect API key"), said.text);
-        assertFalse(said.text.contains(LogLines.KEY), said.text);
+        assertFalse(said.text.contains(LogLines.KEY_PREFIX), said.text);
     }
 
     private static void needs(Recipe recipe) throws IOException, InterruptedException {

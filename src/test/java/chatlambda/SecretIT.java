@@ -222,7 +222,7 @@ class SecretIT {
                 assertTrue(error.startsWith("Runtime.SecretUnavailable: chat.api-key (environment variable CHAT_API_KEY) names " + ARN
                         + ", which cannot be read: "), error);
                 assertTrue(error.contains(said), error);
-                assertFalse(error.contains(LogLines.KEY), error);
+                assertFalse(error.contains(LogLines.KEY_PREFIX), error);
                 assertEquals(1, process.exitCode());
                 assertEquals(1, process.messages().size(), process.output());
             }

@@ -524,7 +524,7 @@ class StreamIT {
     /** Clients. */
 
     private static OpenAIClient client(Deployed function) {
-        return OpenAIOkHttpClient.builder().baseUrl(function.lambda.url() + "/v1").apiKey("callers-own").maxRetries(0)
+        return OpenAIOkHttpClient.builder().baseUrl(function.lambda.url() + "/v1").apiKey("sk-test-callers-own").maxRetries(0)
                 .timeout(Duration.ofSeconds(20)).build();
     }
 
