@@ -40,8 +40,12 @@ class PrimeIT {
         });
                 var function = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", mode, "CHAT_PRIME_TIMEOUT", "20s"))) {
             function.lambda.awaitPoll();
-            while (upstream.connections.isEmpty()) {
-                Thread.onSpinWait(); // it is connected, but this side may not have accepted it yet
+            long start = System.nanoTime();
+            while (upstream.connections.isEmpty()) { // it is connected, but this side may not have accepted it yet
+                if (System.nanoTime() - start > TimeUnit.SECONDS.toNanos(30)) {
+                    throw new AssertionError("the upstream is not connected; the function printed: " + function.process.output());
+                }
+                Thread.onSpinWait();
             }
             assertEquals(1, upstream.connections.size());
             assertTrue(upstream.requests.isEmpty());
