@@ -203,7 +203,7 @@ class RecipesIT {
         }
     }
 
-    private static boolean works(String... command) {
+    static boolean works(String... command) {
         try {
             return new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD).start()
                     .waitFor() == 0;
