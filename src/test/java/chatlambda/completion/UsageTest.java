@@ -13,7 +13,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 class UsageTest {
 
     static String told(Usage usage) {
-        return usage.promptTokens() + " " + usage.completionTokens() + " " + usage.reasoningTokens() + " " + usage.usd();
+        return usage.promptTokens() + " " + usage.completionTokens() + " " + usage.reasoningTokens() + " " + usage.usd()
+                + (usage.model() == null ? "" : " " + usage.model());
     }
 
     private static String ofCompletion(String body, Map<String, String> headers) throws ChatError {
@@ -37,6 +38,8 @@ class UsageTest {
             {"meta":{"usage":{"usd_spent":-0.5}}}                                                          | -1 -1 -1 NaN
             {"meta":[{"usage":{"usd_spent":1}}]}                                                           | -1 -1 -1 NaN
             {"choices":[{"usage":{"prompt_tokens":1}}]}                                                    | -1 -1 -1 NaN
+            {"model":"m","usage":{"prompt_tokens":9}}                                                      | 9 -1 -1 NaN m
+            {"model":7,"choices":[{"model":"m"}]}                                                          | -1 -1 -1 NaN
             """)
     void aCompletionTellsWhatItTook(String body, String told) throws ChatError {
         assertEquals(told, ofCompletion(body, Map.of()));
@@ -49,7 +52,7 @@ class UsageTest {
     }
 
     private static final String STREAM = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}],\"usage\":null}\n\n: comment\n\n"
-            + "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}\n\n"
+            + "data: {\"model\":\"m\",\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}\n\n"
             + "data:{\"meta\":{\"usage\":{\"usd_spent\":0.5}}}\r\n\r\ndata: [DONE]\n\n";
 
     @Test
@@ -60,7 +63,7 @@ class UsageTest {
             for (int from = 0; from < bytes.length; from += size) {
                 stream.accept(Arrays.copyOfRange(bytes, from, Math.min(bytes.length, from + size)));
             }
-            assertEquals("3 4 -1 0.5", told(stream.usage()));
+            assertEquals("3 4 -1 0.5 m", told(stream.usage()));
         }
     }
 
@@ -68,6 +71,17 @@ class UsageTest {
     void theLastPriceCounts() {
         assertEquals("1 -1 -1 2.0", told(Usage.ofEvents(("data: {\"usage\":{\"prompt_tokens\":1},\"meta\":{\"usage\":{\"usd_spent\":9}}}\n\n"
                 + "data: {\"meta\":{\"usage\":{\"usd_spent\":2}}}\n\n").getBytes(StandardCharsets.UTF_8))));
+    }
+
+    /** OpenRouter sends comments while it waits; what is kept of a long stream begins amid an event, and a broken one ends so. */
+    @Test
+    void theModelThatAStreamsChunksNameIsToldWhateverStandsAroundThem() {
+        String chunks = "data: {\"model\":\"m-1\"}\n\ndata: {\"model\":\"m-2\"}\n\n";
+        for (String before : new String[] { "", ": OPENROUTER PROCESSING\n\n", "\"m-0\"}\n\n" }) {
+            for (String after : new String[] { "", ": OPENROUTER PROCESSING\n\n", "data: [DONE]\n\n", "data: {\"model\":\"m-" }) {
+                assertEquals("-1 -1 -1 NaN m-2", told(Usage.ofEvents((before + chunks + after).getBytes(StandardCharsets.UTF_8))), before + after);
+            }
+        }
     }
 
     @Test
