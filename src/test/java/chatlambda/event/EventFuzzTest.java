@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import chatlambda.Events;
 import chatlambda.OtherJson;
 import chatlambda.json.Json;
 import chatlambda.json.JsonString;
@@ -20,10 +21,18 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.provider.MethodSource;
 
 class EventFuzzTest {
 
-    @FuzzTest(maxDuration = "10m")
+    /** Inputs beside those of its folder. */
+    static Stream<byte[]> events() {
+        return Events.all().stream().map(file -> Events.read(file).getBytes(StandardCharsets.UTF_8));
+    }
+
+    @MethodSource("events")
+    @FuzzTest(maxDuration = "10m") // Jazzer wants it to be the last annotation
     void anEventIsWhatAnotherParserFindsInItAndItsReplyReadsBack(byte[] bytes) {
         Event event;
         try {
