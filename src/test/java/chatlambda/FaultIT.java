@@ -44,6 +44,8 @@ class FaultIT {
     private static final String JSON_HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
     private static final String DATA = "f\r\ndata: {\"n\":1}\n\n\r\n";
     private static final Duration TIMEOUT = Duration.ofSeconds(2);
+    /** What any fault may take, with all that is tried again. */
+    private static final Duration MOST = Duration.ofSeconds(20);
     private static final Script ANSWER = answering(200, "application/json", FINE);
 
     private static final List<String> TABLE = new ArrayList<>();
@@ -81,28 +83,27 @@ class FaultIT {
     }
 
     /** What the caller must see: a status, and of an error the code or a part of the message; of a stream, what it must contain. */
-    private record Fault(Deployed function, String name, String body, boolean fresh, Script script, int status, String says, int requests,
-            Duration most) {
+    private record Fault(Deployed function, String name, String body, boolean fresh, Script script, int status, String says, int requests) {
     }
 
     private static Fault fault(String name, Script script, int status, String says, int requests) {
-        return new Fault(buffered, name, CHAT, false, script, status, says, requests, Duration.ofSeconds(20));
+        return new Fault(buffered, name, CHAT, false, script, status, says, requests);
     }
 
     private static Fault fresh(String name, Script script, int status, String says, int requests) {
-        return new Fault(buffered, name, CHAT, true, script, status, says, requests, Duration.ofSeconds(20));
+        return new Fault(buffered, name, CHAT, true, script, status, says, requests);
     }
 
     private static Fault model(String name, Script script, int status, String says, int requests) {
-        return new Fault(fallback, name, CHAT, false, script, status, says, requests, Duration.ofSeconds(20));
+        return new Fault(fallback, name, CHAT, false, script, status, says, requests);
     }
 
     private static Fault stream(String name, Script script, int status, String says, int requests) {
-        return new Fault(streaming, name, STREAM, false, script, status, says, requests, Duration.ofSeconds(20));
+        return new Fault(streaming, name, STREAM, false, script, status, says, requests);
     }
 
     private static Fault caller(String name, String body, int status, String says) {
-        return new Fault(buffered, name, body, false, ANSWER, status, says, 0, Duration.ofSeconds(20));
+        return new Fault(buffered, name, body, false, ANSWER, status, says, 0);
     }
 
     private static Script raw(String... bytes) {
@@ -347,7 +348,7 @@ class FaultIT {
         }
         assertTrue(said.contains(fault.says), said);
         assertTrue(fault.status == 0 || requests == fault.requests, requests + " requests");
-        assertTrue(took < fault.most.toMillis(), took + " ms");
+        assertTrue(took < MOST.toMillis(), took + " ms");
         assertTrue(!said.contains("X-Evil:") && !said.contains("SECRET") && !said.contains(Deployed.KEY), said);
         upstream.script(ANSWER);
         answered(fault.function);
