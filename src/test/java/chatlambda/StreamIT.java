@@ -9,7 +9,6 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import chatlambda.local.Caller;
 import chatlambda.local.LocalLambda.InvokeMode;
 import chatlambda.local.Outcome;
 import com.openai.client.OpenAIClient;
@@ -216,7 +215,7 @@ class StreamIT {
         }
         upstream.script((request, connection) -> write(connection, many + LAST));
         var writes = new AtomicLong();
-        var outcome = function.invoke(STREAM, (Caller) chunk -> writes.incrementAndGet());
+        var outcome = function.invoke(STREAM, chunk -> writes.incrementAndGet());
         assertEquals(events + DONE, outcome.text());
         assertTrue(writes.get() <= 10, writes + " writes"); // 50 chunks, of which 8 at a time may wait, and the marker
     }
@@ -505,7 +504,7 @@ class StreamIT {
         var received = new AtomicLong();
         var ahead = new AtomicLong();
         var paused = new AtomicBoolean();
-        var outcome = function.invoke(Events.post(STREAM), (Caller) chunk -> {
+        var outcome = function.invoke(Events.post(STREAM), chunk -> {
             received.addAndGet(chunk.length);
             if (received.get() > 1_000_000 && paused.compareAndSet(false, true)) {
                 long before;
@@ -613,7 +612,7 @@ class StreamIT {
         long before = function.process.memory("VmRSS");
         var received = new AtomicLong();
         var atHalf = new AtomicLong();
-        function.invoke(Events.post(STREAM), (Caller) chunk -> {
+        function.invoke(Events.post(STREAM), chunk -> {
             if (received.addAndGet(chunk.length) > size / 2 && atHalf.get() == 0) {
                 atHalf.set(function.process.memory("VmRSS"));
             }

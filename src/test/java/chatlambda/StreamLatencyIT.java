@@ -4,7 +4,6 @@ import static chatlambda.ScriptedUpstream.write;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import chatlambda.local.Caller;
 import chatlambda.local.LocalLambda.InvokeMode;
 import java.io.IOException;
 import java.io.InputStream;
@@ -60,7 +59,7 @@ class StreamLatencyIT {
             });
             for (int i = 0; i < preludes.length; i++) {
                 int at = i;
-                function.lambda.invoke(STREAM.getBytes(StandardCharsets.UTF_8), (Caller) chunk -> {
+                function.lambda.invoke(STREAM.getBytes(StandardCharsets.UTF_8), chunk -> {
                     if (preludes[at] == 0) {
                         preludes[at] = System.nanoTime() - statusSent;
                     }
@@ -116,7 +115,7 @@ class StreamLatencyIT {
 
     private static void relay(Deployed function, long[] nanos, int from) {
         var arrivals = new Arrivals(nanos, from);
-        function.lambda.invoke(STREAM.getBytes(StandardCharsets.UTF_8), (Caller) chunk -> arrivals.add(chunk, chunk.length));
+        function.lambda.invoke(STREAM.getBytes(StandardCharsets.UTF_8), chunk -> arrivals.add(chunk, chunk.length));
         assertEquals(from + CHUNKS, arrivals.count);
     }
 
