@@ -1,6 +1,9 @@
 package chatlambda;
 
+import static chatlambda.ScriptedUpstream.STREAM_HEAD;
 import static chatlambda.ScriptedUpstream.answering;
+import static chatlambda.ScriptedUpstream.chunk;
+import static chatlambda.ScriptedUpstream.streaming;
 import static chatlambda.ScriptedUpstream.write;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -285,8 +288,7 @@ class AccessIT {
         String chat = CHAT.replace("{\"model", "{\"stream\":true,\"model");
         String events = "data: {\"choices\":[{\"delta\":{\"content\":\"an answer\"}}]}\n\n"
                 + "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":8}}\n\ndata: [DONE]\n\n";
-        upstream.script((request, connection) -> write(connection, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: "
-                + "chunked\r\n\r\n" + Integer.toHexString(events.length()) + "\r\n" + events + "\r\n0\r\n\r\n"));
+        upstream.script(streaming(events));
         try (var function = against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", "stream"), InvokeMode.RESPONSE_STREAM)) {
             function.invoke(Events.post(chat));
             JsonNode line = lastLine(function);
@@ -295,7 +297,7 @@ class AccessIT {
             assertEquals(events.length(), line.path("responseBytes").asInt());
             assertTrue(line.path("firstChunkMs").asDouble() > 0 && line.path("FirstChunkLatency").asDouble() > 0, line.toString());
             upstream.script((request, connection) -> {
-                write(connection, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: {}\n\r\n");
+                write(connection, STREAM_HEAD + chunk("data: {}\n"));
                 connection.close();
             });
             function.invoke(Events.post(chat));

@@ -1,6 +1,9 @@
 package chatlambda;
 
+import static chatlambda.ScriptedUpstream.LAST_CHUNK;
+import static chatlambda.ScriptedUpstream.STREAM_HEAD;
 import static chatlambda.ScriptedUpstream.answering;
+import static chatlambda.ScriptedUpstream.chunk;
 import static chatlambda.ScriptedUpstream.write;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -40,9 +43,8 @@ class FaultIT {
     private static final String CHAT = "{\"model\":\"a\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}";
     private static final String STREAM = "{\"stream\":true," + CHAT.substring(1);
     private static final String FINE = "{\"choices\":[]}";
-    private static final String EVENTS = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
     private static final String JSON_HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
-    private static final String DATA = "f\r\ndata: {\"n\":1}\n\n\r\n";
+    private static final String DATA = chunk("data: {\"n\":1}\n\n");
     private static final Duration TIMEOUT = Duration.ofSeconds(2);
     /** What any fault may take, with all that is tried again. */
     private static final Duration MOST = Duration.ofSeconds(20);
@@ -281,31 +283,31 @@ class FaultIT {
 
     private static Stream<Fault> streams() {
         return Stream.of(
-                stream("closes a kept connection before a byte (stream)", once(rawThenClose(), raw(EVENTS, DATA, "0\r\n\r\n")), 200, "{\"n\":1}",
+                stream("closes a kept connection before a byte (stream)", once(rawThenClose(), raw(STREAM_HEAD, DATA, LAST_CHUNK)), 200, "{\"n\":1}",
                         2),
-                stream("answers 503, then well (stream)", once(error(503), raw(EVENTS, DATA, "0\r\n\r\n")), 200, "{\"n\":1}", 2),
+                stream("answers 503, then well (stream)", once(error(503), raw(STREAM_HEAD, DATA, LAST_CHUNK)), 200, "{\"n\":1}", 2),
                 stream("answers 503 after 1.2 s, then a stream of 1.2 s", once((request, connection) -> {
                     pause(1200);
                     error(503, "Retry-After: 0").answer(request, connection);
                 }, (request, connection) -> {
-                    write(connection, EVENTS + DATA);
+                    write(connection, STREAM_HEAD + DATA);
                     pause(800);
                     write(connection, DATA);
                     pause(400);
-                    write(connection, "0\r\n\r\n");
+                    write(connection, LAST_CHUNK);
                 }), 200, "{\"n\":1}\n\ndata: {\"n\":1}\n\ndata: [DONE]", 2),
                 stream("answers 429 always (stream)", error(429, "Retry-After: 0"), 429, "rate_limit_error", 2),
                 stream("answers 500 (stream)", error(500), 500, "server_error", 1),
                 stream("answers a completion (stream)", ANSWER, 200, FINE, 1),
                 stream("says nothing (stream)", raw(), 504, "upstream_timeout", 1),
-                stream("closes after its first chunk", rawThenClose(EVENTS, DATA), 200, "upstream_unreachable", 1),
-                stream("resets after its first chunk", rawThenReset(EVENTS, DATA), 200, "upstream_unreachable", 1),
-                stream("closes before its first chunk", rawThenClose(EVENTS), 200, "upstream_unreachable", 1),
-                stream("falls silent in mid-stream", raw(EVENTS, DATA), 200, "raise chat.stream-idle-timeout", 1),
-                stream("streams without end", drip(EVENTS, DATA), 200, "raise chat.timeout", 1),
-                stream("ends without [DONE]", raw(EVENTS, DATA, "0\r\n\r\n"), 200, "data: [DONE]", 1),
-                stream("sends a chunk size that is none (stream)", raw(EVENTS, DATA, "zz\r\n"), 200, "\"error\"", 1),
-                stream("ends without an event", raw(EVENTS, "0\r\n\r\n"), 200, "data: [DONE]", 1),
+                stream("closes after its first chunk", rawThenClose(STREAM_HEAD, DATA), 200, "upstream_unreachable", 1),
+                stream("resets after its first chunk", rawThenReset(STREAM_HEAD, DATA), 200, "upstream_unreachable", 1),
+                stream("closes before its first chunk", rawThenClose(STREAM_HEAD), 200, "upstream_unreachable", 1),
+                stream("falls silent in mid-stream", raw(STREAM_HEAD, DATA), 200, "raise chat.stream-idle-timeout", 1),
+                stream("streams without end", drip(STREAM_HEAD, DATA), 200, "raise chat.timeout", 1),
+                stream("ends without [DONE]", raw(STREAM_HEAD, DATA, LAST_CHUNK), 200, "data: [DONE]", 1),
+                stream("sends a chunk size that is none (stream)", raw(STREAM_HEAD, DATA, "zz\r\n"), 200, "\"error\"", 1),
+                stream("ends without an event", raw(STREAM_HEAD, LAST_CHUNK), 200, "data: [DONE]", 1),
                 stream("sends a header of 70 KB (stream)", raw(whole("X-Long: " + "a".repeat(70_000) + "\r\n", FINE)), 502, "larger than 65536 bytes",
                         1),
                 stream("sends 300 headers (stream)", raw(whole("X-Many: 1\r\n".repeat(300), FINE)), 502, "header fields", 1));

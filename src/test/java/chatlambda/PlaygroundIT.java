@@ -1,7 +1,11 @@
 package chatlambda;
 
+import static chatlambda.ScriptedUpstream.LAST_CHUNK;
+import static chatlambda.ScriptedUpstream.STREAM_HEAD;
 import static chatlambda.ScriptedUpstream.answering;
+import static chatlambda.ScriptedUpstream.chunk;
 import static chatlambda.ScriptedUpstream.write;
+import static chatlambda.ScriptedUpstream.writeChunk;
 import static io.restassured.RestAssured.get;
 import static org.hamcrest.Matchers.containsString;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -51,8 +55,6 @@ class PlaygroundIT {
     static final String MISSING = "no chromium and chromedriver on the PATH: apt-get install chromium chromium-driver";
 
     private static final Path PICTURES = Path.of("target/playground");
-    private static final String HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
-    private static final String LAST = "0\r\n\r\n";
     private static final String DONE = "data: [DONE]\n\n";
 
     private static ScriptedUpstream upstream;
@@ -117,14 +119,14 @@ class PlaygroundIT {
         var seen = new CountDownLatch(1);
         byte[] rest = (": a comment\n\n" + delta("Gott, ") + delta("größer ☕") + delta("!")).getBytes(StandardCharsets.UTF_8);
         upstream.script((request, connection) -> {
-            write(connection, HEAD);
-            chunk(connection, delta("Grüß "));
-            await(seen);
+            write(connection, STREAM_HEAD);
+            write(connection, chunk(delta("Grüß ")));
+            ScriptedUpstream.await(seen);
             for (byte one : rest) {
-                chunk(connection, new byte[] { one });
+                writeChunk(connection, new byte[] { one });
             }
-            chunk(connection, DONE);
-            write(connection, LAST);
+            write(connection, chunk(DONE));
+            write(connection, LAST_CHUNK);
         });
         type("Hello", Keys.ENTER);
         awaitText(".said", "Grüß ");
@@ -144,8 +146,8 @@ class PlaygroundIT {
     void stoppingEndsTheAnswerAndTheUpstreamsWork(boolean byKey) throws Exception {
         var cancelled = new CountDownLatch(1);
         upstream.script((request, connection) -> {
-            write(connection, HEAD);
-            chunk(connection, delta("A long "));
+            write(connection, STREAM_HEAD);
+            write(connection, chunk(delta("A long ")));
             if (connection.getInputStream().read() < 0) {
                 cancelled.countDown();
             }
@@ -175,9 +177,9 @@ class PlaygroundIT {
         var stopped = new CountDownLatch(1);
         upstream.script((request, connection) -> {
             asked.countDown();
-            await(stopped);
-            write(connection, HEAD);
-            chunk(connection, delta("late"));
+            ScriptedUpstream.await(stopped);
+            write(connection, STREAM_HEAD);
+            write(connection, chunk(delta("late")));
             if (connection.getInputStream().read() >= 0) {
                 throw new IOException("another request");
             }
@@ -218,8 +220,8 @@ class PlaygroundIT {
     @Test
     void anErrorInMidStreamStandsBesideWhatHadArrived() {
         upstream.script((request, connection) -> {
-            write(connection, HEAD);
-            chunk(connection, delta("The first half"));
+            write(connection, STREAM_HEAD);
+            write(connection, chunk(delta("The first half")));
             connection.close();
         });
         type("Hello", Keys.ENTER);
@@ -497,13 +499,13 @@ class PlaygroundIT {
     /** A few turns as one would have them: an answer, a long word, an error, an answer again. */
     private static void conversation() {
         upstream.script((request, connection) -> {
-            write(connection, HEAD);
+            write(connection, STREAM_HEAD);
             for (String word : ("A cold start is the time a fresh Lambda environment takes before it can answer its first request: "
                     + "loading the code, starting the runtime, running the initialisation.").split("(?<= )")) {
-                chunk(connection, delta(word));
+                write(connection, chunk(delta(word)));
             }
-            chunk(connection, "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":14,\"completion_tokens\":31}}\n\n" + DONE);
-            write(connection, LAST);
+            write(connection, chunk("data: {\"choices\":[],\"usage\":{\"prompt_tokens\":14,\"completion_tokens\":31}}\n\n" + DONE));
+            write(connection, LAST_CHUNK);
         });
         type("What is a cold start, in one sentence?", Keys.ENTER);
         awaitEnd();
@@ -519,42 +521,13 @@ class PlaygroundIT {
     }
 
     private static ScriptedUpstream.Script streaming(String... texts) {
-        return (request, connection) -> {
-            write(connection, HEAD);
-            for (String text : texts) {
-                chunk(connection, delta(text));
-            }
-            chunk(connection, DONE);
-            write(connection, LAST);
-        };
+        return ScriptedUpstream.streaming(Stream.concat(Stream.of(texts).map(PlaygroundIT::delta), Stream.of(DONE)).toArray(String[]::new));
     }
 
     private static String delta(String text) {
         return "data: " + jakarta.json.Json.createObjectBuilder().add("choices", jakarta.json.Json.createArrayBuilder()
                 .add(jakarta.json.Json.createObjectBuilder().add("delta", jakarta.json.Json.createObjectBuilder().add("content", text))))
                 .build() + "\n\n";
-    }
-
-    private static void chunk(Socket connection, String text) throws IOException {
-        chunk(connection, text.getBytes(StandardCharsets.UTF_8));
-    }
-
-    private static void chunk(Socket connection, byte[] bytes) throws IOException {
-        var out = new ByteArrayOutputStream();
-        out.write((Integer.toHexString(bytes.length) + "\r\n").getBytes(StandardCharsets.ISO_8859_1));
-        out.write(bytes);
-        out.write("\r\n".getBytes(StandardCharsets.ISO_8859_1));
-        out.writeTo(connection.getOutputStream());
-    }
-
-    private static void await(CountDownLatch latch) throws IOException {
-        try {
-            if (!latch.await(20, TimeUnit.SECONDS)) {
-                throw new IOException("nobody came");
-            }
-        } catch (InterruptedException e) {
-            throw new IOException(e);
-        }
     }
 
     private static void await(String what, BooleanSupplier holds) {

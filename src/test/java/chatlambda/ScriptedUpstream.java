@@ -2,6 +2,7 @@ package chatlambda;
 
 import chatlambda.runtime.HttpReader;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
@@ -12,6 +13,7 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 import javax.net.ssl.SSLContext;
@@ -29,6 +31,10 @@ final class ScriptedUpstream implements AutoCloseable {
     interface Script {
         void answer(Request request, Socket connection) throws IOException;
     }
+
+    /** What an event stream begins with, and ends. */
+    static final String STREAM_HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+    static final String LAST_CHUNK = "0\r\n\r\n";
 
     final List<Request> requests = new CopyOnWriteArrayList<>();
     final List<Socket> connections = new CopyOnWriteArrayList<>();
@@ -77,9 +83,44 @@ final class ScriptedUpstream implements AutoCloseable {
         };
     }
 
+    static Script streaming(String... chunks) {
+        return (request, connection) -> {
+            write(connection, STREAM_HEAD);
+            for (String chunk : chunks) {
+                write(connection, chunk(chunk));
+            }
+            write(connection, LAST_CHUNK);
+        };
+    }
+
+    /** As it is on the wire. */
+    static String chunk(String text) {
+        return Integer.toHexString(text.getBytes(StandardCharsets.UTF_8).length) + "\r\n" + text + "\r\n";
+    }
+
     static void write(Socket connection, String bytes) throws IOException {
         connection.getOutputStream().write(bytes.getBytes(StandardCharsets.UTF_8));
         connection.getOutputStream().flush();
+    }
+
+    /** Wherever {@code bytes} are cut, be it within a character. */
+    static void writeChunk(Socket connection, byte[] bytes) throws IOException {
+        var out = new ByteArrayOutputStream();
+        out.writeBytes((Integer.toHexString(bytes.length) + "\r\n").getBytes(StandardCharsets.US_ASCII));
+        out.writeBytes(bytes);
+        out.writeBytes("\r\n".getBytes(StandardCharsets.US_ASCII));
+        out.writeTo(connection.getOutputStream());
+    }
+
+    /** In a script, for what the test does. */
+    static void await(CountDownLatch latch) throws IOException {
+        try {
+            if (!latch.await(20, TimeUnit.SECONDS)) {
+                throw new IOException("nobody came");
+            }
+        } catch (InterruptedException e) {
+            throw new IOException(e);
+        }
     }
 
     void script(Script next) {

@@ -1,6 +1,8 @@
 package chatlambda;
 
+import static chatlambda.ScriptedUpstream.STREAM_HEAD;
 import static chatlambda.ScriptedUpstream.answering;
+import static chatlambda.ScriptedUpstream.chunk;
 import static chatlambda.ScriptedUpstream.write;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -56,7 +58,7 @@ class ShutdownIT {
     void endsAFunctionInMidStream() throws Exception {
         var begun = new CountDownLatch(2);
         try (var upstream = ScriptedUpstream.start((request, connection) -> {
-            write(connection, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n: a\n\n\r\n");
+            write(connection, STREAM_HEAD + chunk(": a\n\n"));
             begun.countDown();
         });
                 var function = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", "stream", "CHAT_PRIME_TIMEOUT", "20s"),

@@ -1,6 +1,9 @@
 package chatlambda;
 
+import static chatlambda.ScriptedUpstream.STREAM_HEAD;
 import static chatlambda.ScriptedUpstream.answering;
+import static chatlambda.ScriptedUpstream.chunk;
+import static chatlambda.ScriptedUpstream.streaming;
 import static chatlambda.ScriptedUpstream.write;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -48,7 +51,7 @@ class SoakIT {
                 connection.close();
             }, List.of(502)),
             new Fault((request, connection) -> {
-                write(connection, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n7\r\ndata: {\r\n");
+                write(connection, STREAM_HEAD + chunk("data: {"));
                 connection.close();
             }, List.of(200, 502)), // in mid-stream there is no other status any more
             new Fault(answering(429, "application/json", "{\"message\":\"no\"}", "Retry-After: 0"), List.of(429)),
@@ -76,9 +79,7 @@ class SoakIT {
         Matcher mark = MARK.matcher(text);
         assertTrue(mark.find(), text);
         if (text.contains("\"stream\":true")) {
-            String event = "data: {\"echo\":\"mark-" + mark.group(1) + "-\"}\n\n";
-            write(connection, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-                    + Integer.toHexString(event.length()) + "\r\n" + event + "\r\n0\r\n\r\n");
+            streaming("data: {\"echo\":\"mark-" + mark.group(1) + "-\"}\n\n").answer(request, connection);
         } else {
             answering(200, "application/json", "{\"echo\":\"mark-" + mark.group(1) + "-\"}").answer(request, connection);
         }

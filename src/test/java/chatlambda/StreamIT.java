@@ -1,7 +1,13 @@
 package chatlambda;
 
+import static chatlambda.ScriptedUpstream.LAST_CHUNK;
+import static chatlambda.ScriptedUpstream.STREAM_HEAD;
 import static chatlambda.ScriptedUpstream.answering;
+import static chatlambda.ScriptedUpstream.await;
+import static chatlambda.ScriptedUpstream.chunk;
+import static chatlambda.ScriptedUpstream.streaming;
 import static chatlambda.ScriptedUpstream.write;
+import static chatlambda.ScriptedUpstream.writeChunk;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -24,6 +30,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
@@ -46,9 +53,6 @@ class StreamIT {
     private static final String CHAT = "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}";
     private static final String STREAM = "{\"stream\":true," + CHAT.substring(1);
     private static final String DONE = "data: [DONE]\n\n";
-    private static final String HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nx-inference-id: i1\r\n"
-            + "Transfer-Encoding: chunked\r\n\r\n";
-    private static final String LAST = "0\r\n\r\n";
 
     private static ScriptedUpstream upstream;
     private static Deployed function;
@@ -76,20 +80,6 @@ class StreamIT {
         assertFalse(function.process.output().contains(Deployed.KEY), function.process.output());
     }
 
-    private static void chunk(Socket connection, String bytes) throws IOException {
-        write(connection, Integer.toHexString(bytes.getBytes(StandardCharsets.UTF_8).length) + "\r\n" + bytes + "\r\n");
-    }
-
-    private static ScriptedUpstream.Script streaming(String... chunks) {
-        return (request, connection) -> {
-            write(connection, HEAD);
-            for (String chunk : chunks) {
-                chunk(connection, chunk);
-            }
-            write(connection, LAST);
-        };
-    }
-
     private static String event(int n) {
         return "data: {\"n\":" + n + "}\n\n";
     }
@@ -102,13 +92,13 @@ class StreamIT {
             arrived.add(new CountDownLatch(1));
         }
         upstream.script((request, connection) -> {
-            write(connection, HEAD);
+            write(connection, STREAM_HEAD.replace("\r\n\r\n", "\r\nx-inference-id: i1\r\n\r\n"));
             for (int i = 0; i < chunks; i++) {
                 await(arrived.get(i)); // the prelude first, then each chunk before the next
-                chunk(connection, event(i));
+                write(connection, chunk(event(i)));
             }
             await(arrived.get(chunks));
-            write(connection, LAST);
+            write(connection, LAST_CHUNK);
         });
         var got = new StringBuilder();
         var count = new AtomicLong();
@@ -136,16 +126,6 @@ class StreamIT {
         assertNull(outcome.trailer());
     }
 
-    private static void await(CountDownLatch latch) throws IOException {
-        try {
-            if (!latch.await(5, TimeUnit.SECONDS)) {
-                throw new IOException("nothing arrived");
-            }
-        } catch (InterruptedException e) {
-            throw new IOException(e);
-        }
-    }
-
     static List<Path> recorded() throws IOException {
         String more = System.getenv("EVENTS_DIR");
         var files = new ArrayList<>(List.of(Path.of("src", "test", "resources", "upstream-stream.sse")));
@@ -166,13 +146,10 @@ class StreamIT {
         for (int cut = 1; cut < stream.length; cut += 1 + stream.length / 150) {
             int at = cut;
             upstream.script((request, connection) -> {
-                write(connection, HEAD);
-                for (int[] part : new int[][] { { 0, at }, { at, stream.length } }) {
-                    connection.getOutputStream().write((Integer.toHexString(part[1] - part[0]) + "\r\n").getBytes());
-                    connection.getOutputStream().write(stream, part[0], part[1] - part[0]);
-                    connection.getOutputStream().write("\r\n".getBytes());
-                }
-                write(connection, LAST);
+                write(connection, STREAM_HEAD);
+                writeChunk(connection, Arrays.copyOf(stream, at));
+                writeChunk(connection, Arrays.copyOfRange(stream, at, stream.length));
+                write(connection, LAST_CHUNK);
             });
             assertEquals(expected, function.post(STREAM).body(), "cut at " + cut);
         }
@@ -193,8 +170,8 @@ class StreamIT {
         int streams = 60; // more than the client has connections
         var calledOff = new CountDownLatch(streams);
         upstream.script((request, connection) -> {
-            write(connection, HEAD);
-            chunk(connection, event(1) + DONE);
+            write(connection, STREAM_HEAD);
+            write(connection, chunk(event(1) + DONE));
             if (connection.getInputStream().read() < 0) {
                 calledOff.countDown();
             }
@@ -207,13 +184,13 @@ class StreamIT {
 
     @Test
     void manyChunksOfOneReadAreFewWrites() {
-        var many = new StringBuilder(HEAD);
+        var many = new StringBuilder(STREAM_HEAD);
         var events = new StringBuilder();
         for (int i = 0; i < 50; i++) {
-            many.append(Integer.toHexString(event(i).length())).append("\r\n").append(event(i)).append("\r\n");
+            many.append(chunk(event(i)));
             events.append(event(i));
         }
-        upstream.script((request, connection) -> write(connection, many + LAST));
+        upstream.script((request, connection) -> write(connection, many + LAST_CHUNK));
         var writes = new AtomicLong();
         var outcome = function.invoke(STREAM, chunk -> writes.incrementAndGet());
         assertEquals(events + DONE, outcome.text());
@@ -244,17 +221,16 @@ class StreamIT {
     @Test
     void aHundredThousandTinyEventsArriveInOrder() throws Exception {
         upstream.script((request, connection) -> {
-            write(connection, HEAD);
+            write(connection, STREAM_HEAD);
             var batch = new StringBuilder();
             for (int i = 0; i < 100_000; i++) {
-                String event = event(i);
-                batch.append(Integer.toHexString(event.length())).append("\r\n").append(event).append("\r\n");
+                batch.append(chunk(event(i)));
                 if (i % 97 == 0) {
                     write(connection, batch.toString());
                     batch.setLength(0);
                 }
             }
-            write(connection, batch + LAST);
+            write(connection, batch + LAST_CHUNK);
         });
         String body = function.post(STREAM).body();
         var expected = new StringBuilder();
@@ -308,8 +284,8 @@ class StreamIT {
         assertEquals(event(1) + event(2) + DONE, response.body());
         assertEquals("text/event-stream", response.headers().firstValue("content-type").orElseThrow());
         upstream.script((request, connection) -> {
-            write(connection, HEAD);
-            chunk(connection, event(1));
+            write(connection, STREAM_HEAD);
+            write(connection, chunk(event(1)));
             connection.close();
         });
         assertEquals(502, buffered.post(STREAM).statusCode());
@@ -330,7 +306,7 @@ class StreamIT {
         CLOSES_MID_EVENT("Chat.UpstreamUnreachable", "closed the connection") {
             @Override
             void happen(Socket connection) throws IOException {
-                chunk(connection, "data: {\"n\":");
+                write(connection, chunk("data: {\"n\":"));
                 connection.close();
             }
         },
@@ -376,8 +352,8 @@ class StreamIT {
     @EnumSource(Break.class)
     void aStreamThatBreaksOffTellsClientAndOperator(Break how) {
         upstream.script((request, connection) -> {
-            write(connection, HEAD);
-            chunk(connection, event(1));
+            write(connection, STREAM_HEAD);
+            write(connection, chunk(event(1)));
             how.happen(connection);
         });
         Outcome outcome = function.invoke(Events.post(STREAM));
@@ -392,9 +368,9 @@ class StreamIT {
     @Test
     void whatArrivedBeforeTheConnectionWasLostIsPassedOn() {
         upstream.script((request, connection) -> {
-            write(connection, HEAD);
-            chunk(connection, event(1));
-            chunk(connection, event(2));
+            write(connection, STREAM_HEAD);
+            write(connection, chunk(event(1)));
+            write(connection, chunk(event(2)));
             connection.close();
         });
         for (int i = 0; i < 300; i++) {
@@ -406,9 +382,9 @@ class StreamIT {
     @Test
     void theDeadlineEndsAStreamThatGoesOn() {
         try (var endless = ScriptedUpstream.start((request, connection) -> {
-            write(connection, HEAD);
+            write(connection, STREAM_HEAD);
             while (connection.getInputStream().available() == 0) {
-                chunk(connection, event(1));
+                write(connection, chunk(event(1)));
                 LockSupport.parkNanos(20_000_000);
             }
         });
@@ -468,8 +444,8 @@ class StreamIT {
         var called = new CountDownLatch(1);
         var cancelled = new CountDownLatch(1);
         try (var expensive = ScriptedUpstream.start((request, connection) -> {
-            write(connection, HEAD);
-            chunk(connection, event(1));
+            write(connection, STREAM_HEAD);
+            write(connection, chunk(event(1)));
             called.countDown();
             if (connection.getInputStream().read() < 0) {
                 cancelled.countDown();
@@ -494,12 +470,12 @@ class StreamIT {
         String block = "data: " + "x".repeat(64 * 1024 - 8) + "\n\n";
         var sent = new AtomicLong();
         upstream.script((request, connection) -> {
-            write(connection, HEAD);
+            write(connection, STREAM_HEAD);
             for (long at = 0; at < size; at += block.length()) {
-                chunk(connection, block);
+                write(connection, chunk(block));
                 sent.addAndGet(block.length());
             }
-            write(connection, LAST);
+            write(connection, LAST_CHUNK);
         });
         var received = new AtomicLong();
         var ahead = new AtomicLong();
@@ -565,8 +541,8 @@ class StreamIT {
     void openAisClientSeesAStreamBreakOff() {
         var client = client(function);
         upstream.script((request, connection) -> {
-            write(connection, HEAD);
-            chunk(connection, TOOLS.substring(0, TOOLS.indexOf("\n\n") + 2));
+            write(connection, STREAM_HEAD);
+            write(connection, chunk(TOOLS.substring(0, TOOLS.indexOf("\n\n") + 2)));
             connection.close();
         });
         var request = ChatCompletionCreateParams.builder().model("m").addUserMessage("Hi").build();
@@ -599,15 +575,13 @@ class StreamIT {
     @Test
     void twoHundredMegabytesPassThroughFlatMemory() throws Exception {
         long size = 200L * 1024 * 1024;
-        byte[] block = ("data: " + "y".repeat(16 * 1024 - 8) + "\n\n").getBytes(StandardCharsets.US_ASCII);
+        String block = chunk("data: " + "y".repeat(16 * 1024 - 8) + "\n\n");
         upstream.script((request, connection) -> {
-            write(connection, HEAD);
-            for (long at = 0; at < size; at += block.length) {
-                connection.getOutputStream().write((Integer.toHexString(block.length) + "\r\n").getBytes(StandardCharsets.US_ASCII));
-                connection.getOutputStream().write(block);
-                connection.getOutputStream().write("\r\n".getBytes(StandardCharsets.US_ASCII));
+            write(connection, STREAM_HEAD);
+            for (long at = 0; at < size; at += 16 * 1024) {
+                write(connection, block);
             }
-            write(connection, LAST);
+            write(connection, LAST_CHUNK);
         });
         long before = function.process.memory("VmRSS");
         var received = new AtomicLong();

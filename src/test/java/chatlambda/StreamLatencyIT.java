@@ -1,5 +1,8 @@
 package chatlambda;
 
+import static chatlambda.ScriptedUpstream.LAST_CHUNK;
+import static chatlambda.ScriptedUpstream.STREAM_HEAD;
+import static chatlambda.ScriptedUpstream.chunk;
 import static chatlambda.ScriptedUpstream.write;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -41,9 +44,9 @@ class StreamLatencyIT {
         long[] preludes = new long[1_000];
         try (var upstream = ScriptedUpstream.start((request, connection) -> {
             statusSent = System.nanoTime();
-            write(connection, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
+            write(connection, STREAM_HEAD);
             chunks(connection, true);
-            write(connection, "0\r\n\r\n");
+            write(connection, LAST_CHUNK);
         });
                 var function = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", "stream"), InvokeMode.RESPONSE_STREAM,
                         Duration.ofSeconds(60))) {
@@ -85,7 +88,7 @@ class StreamLatencyIT {
         for (int i = 0; i < CHUNKS; i++) {
             LockSupport.parkNanos(PACE_NANOS);
             String event = "data: %020d\n\n".formatted(System.nanoTime());
-            write(connection, framed ? Integer.toHexString(event.length()) + "\r\n" + event + "\r\n" : event);
+            write(connection, framed ? chunk(event) : event);
         }
     }
 
