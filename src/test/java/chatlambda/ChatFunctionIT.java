@@ -20,7 +20,6 @@ import java.net.ServerSocket;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -258,12 +257,8 @@ class ChatFunctionIT {
         assertTrue(said.contains(message), said);
     }
 
-    static List<Path> events() {
-        return Events.all();
-    }
-
     @ParameterizedTest
-    @MethodSource("events")
+    @MethodSource("chatlambda.Events#all")
     void everyEventIsAnsweredAsItIs(Path file) {
         String event = Events.read(file);
         JsonObject json = Events.json(event);
@@ -281,7 +276,7 @@ class ChatFunctionIT {
     }
 
     @ParameterizedTest
-    @MethodSource("events")
+    @MethodSource("chatlambda.Events#all")
     void everyHttpEventCanCarryAChatRequest(Path file) {
         JsonObject json = Events.json(Events.read(file));
         if (json.containsKey("requestContext") && !file.toString().contains("not-")) {

@@ -41,6 +41,17 @@ public final class Events {
         }
     }
 
+    /** An upstream's streams: the project's own, then the recorded ones. */
+    public static List<Path> streams() {
+        String more = System.getenv("EVENTS_DIR");
+        try (var recorded = more == null ? Stream.<Path>of() : Files.list(Path.of(more, "upstream"))) {
+            return Stream.concat(Stream.of(Path.of("src", "test", "resources", "upstream-stream.sse")),
+                    recorded.filter(file -> file.toString().endsWith(".sse"))).toList();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
     /** A Function URL's event. */
     public static String http(String method, String path, String contentType, String body) {
         var headers = Json.createObjectBuilder();

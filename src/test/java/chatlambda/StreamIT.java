@@ -31,7 +31,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -126,19 +125,8 @@ class StreamIT {
         assertNull(outcome.trailer());
     }
 
-    static List<Path> recorded() throws IOException {
-        String more = System.getenv("EVENTS_DIR");
-        var files = new ArrayList<>(List.of(Path.of("src", "test", "resources", "upstream-stream.sse")));
-        if (more != null) {
-            try (var recorded = Files.list(Path.of(more, "upstream"))) {
-                recorded.filter(file -> file.toString().endsWith(".sse")).forEach(files::add);
-            }
-        }
-        return files;
-    }
-
     @ParameterizedTest
-    @MethodSource("recorded")
+    @MethodSource("chatlambda.Events#streams")
     void aRecordedStreamComesOutByteForByteWhereverItIsCut(Path file) throws Exception {
         byte[] stream = Files.readAllBytes(file);
         String text = Events.read(file);

@@ -11,10 +11,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -77,16 +75,8 @@ class EventStreamTest {
         assertEquals(wanted, text(passed(stream, IntStream.range(0, stream.length).toArray())), "byte by byte");
     }
 
-    static List<Path> recorded() throws IOException {
-        String more = System.getenv("EVENTS_DIR");
-        try (var files = more == null ? Stream.<Path>of() : Files.list(Path.of(more, "upstream"))) {
-            return Stream.concat(Stream.of(Path.of("src", "test", "resources", "upstream-stream.sse")),
-                    files.filter(file -> file.toString().endsWith(".sse"))).toList();
-        }
-    }
-
     @ParameterizedTest
-    @MethodSource("recorded")
+    @MethodSource("chatlambda.Events#streams")
     void aRecordedStreamComesOutAsItWasWhereverItIsCut(Path file) throws IOException {
         byte[] stream = Files.readAllBytes(file);
         String expected = Events.read(file);

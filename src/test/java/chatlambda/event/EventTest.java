@@ -13,7 +13,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Base64;
-import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -31,13 +30,9 @@ class EventTest {
         return assertInstanceOf(Event.Http.class, read(event));
     }
 
-    static List<Path> all() {
-        return Events.all();
-    }
-
     /** The folder or the name of a fixture says what it is. */
     @ParameterizedTest
-    @MethodSource("all")
+    @MethodSource("chatlambda.Events#all")
     void everyEventIsTakenForWhatItIs(Path file) throws UnsupportedEvent {
         String event = Events.read(file);
         String name = file.getParent().getFileName() + "/" + file.getFileName();
@@ -60,7 +55,7 @@ class EventTest {
     }
 
     @ParameterizedTest
-    @MethodSource("all")
+    @MethodSource("chatlambda.Events#all")
     void everyHttpEventLeadsToTheChatRoute(Path file) throws UnsupportedEvent {
         JsonObject json = Events.json(Events.read(file));
         if (json.containsKey("requestContext") && !file.toString().contains("not-")) {
