@@ -15,14 +15,10 @@ class EnduranceIT {
 
     private static final String CHAT = "{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"Invocation %d\"}]}";
 
-    static boolean isNative() {
-        return Deployed.isNative();
-    }
-
     /** On a JVM the heap's own growth says nothing, so there only the answers count, and fewer of them. */
     @Test
     void thousandsOfInvocationsLeaveNothingBehind() throws IOException {
-        int rounds = isNative() ? 10_000 : 2_000;
+        int rounds = Deployed.isNative() ? 10_000 : 2_000;
         String[] doors = { null, Events.file("http-api"), Events.file("rest-api"), Events.file("alb"), Events.file("alb-multi-value"),
                 Events.file("function-url"), Events.file("http-api-base64") };
         try (var stub = StubChat.start(Duration.ZERO); var function = Deployed.against(stub.url(), Map.of("CHAT_RETRIES", "0"))) {
@@ -52,7 +48,7 @@ class EnduranceIT {
                     memory[rounds / 2], memory[rounds - 1], function.process.memory("VmHWM"));
             int filesNow = function.process.openFiles();
             assertTrue(filesNow <= files + 2, files + " open files became " + filesNow); // a connection more or less is kept now and then
-            if (isNative()) {
+            if (Deployed.isNative()) {
                 assertTrue(memory[rounds - 1] < memory[rounds / 2] * 1.05, "resident memory grows");
             }
             assertEquals(List.of(), function.process.messages());
@@ -60,7 +56,7 @@ class EnduranceIT {
     }
 
     @Test
-    @EnabledIf("isNative")
+    @EnabledIf("chatlambda.Deployed#isNative")
     void aLargestRequestTakesLessThanFourTimesItsSize() throws IOException {
         String image = "data:image/png;base64," + "iVBORw0KGgo".repeat(6 * 1024 * 1024 / 11 - 100);
         String body = "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"" + image

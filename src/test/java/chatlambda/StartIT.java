@@ -82,12 +82,8 @@ class StartIT {
         }
     }
 
-    static boolean isNative() {
-        return Deployed.isNative();
-    }
-
     @Test
-    @EnabledIf("isNative")
+    @EnabledIf("chatlambda.Deployed#isNative")
     void theZipHoldsTheBinaryAsBootstrapAndNothingElse() throws IOException {
         try (var zip = new ZipFile(Path.of(Deployed.FUNCTION).resolveSibling("function.zip").toFile())) {
             assertEquals("bootstrap", zip.stream().map(Object::toString).reduce((a, b) -> a + " " + b).orElseThrow());
@@ -95,7 +91,7 @@ class StartIT {
     }
 
     @Test
-    @EnabledIf("isNative")
+    @EnabledIf("chatlambda.Deployed#isNative")
     void nothingOfDevModeIsInTheBinary() throws IOException {
         String binary = Files.readString(Path.of(Deployed.FUNCTION), StandardCharsets.ISO_8859_1);
         assertTrue(binary.contains("chatlambda.runtime.InvocationLoop"), "class names can be found");

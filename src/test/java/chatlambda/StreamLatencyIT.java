@@ -23,17 +23,13 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 
 /** How long a chunk takes through the function, beside a straight copy from socket to socket, in turns. */
-@EnabledIf("isNative")
+@EnabledIf("chatlambda.Deployed#isNative")
 class StreamLatencyIT {
 
     private static final int ROUNDS = 10;
     private static final int CHUNKS = 1_000;
     private static final long PACE_NANOS = 500_000;
     private static final String STREAM = Events.post("{\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}");
-
-    static boolean isNative() {
-        return Deployed.isNative();
-    }
 
     private volatile long statusSent;
 
