@@ -15,10 +15,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import jakarta.json.Json;
 import jakarta.json.JsonObject;
 import jakarta.json.JsonObjectBuilder;
-import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
-import java.time.Duration;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
@@ -197,7 +195,7 @@ class AccessIT {
     void aCallersOwnKeyGoesUpstreamAndItsRefusalIsTheCallers(String responseMode, InvokeMode mode) {
         var settings = Map.of("CHAT_AUTH", "passthrough", "CHAT_RESPONSE_MODE", responseMode);
         String chat = CHAT.replace("{\"model", "{\"stream\":true,\"model");
-        try (var function = against(upstream.url(), settings, mode)) {
+        try (var function = Deployed.against(upstream.url(), settings, mode)) {
             assertTrue(function.invoke(as("sk-test-theirs", chat)).text().contains("\"statusCode\":200"));
             assertEquals("Bearer sk-test-theirs", upstream.request().head().field("authorization"));
             upstream.script(answering(401, "application/json", "{\"error\":{\"message\":\"Incorrect API key provided: sk-test-theirs\"}}"));
@@ -211,21 +209,17 @@ class AccessIT {
         }
     }
 
-    private static Deployed against(URI upstream, Map<String, String> settings, InvokeMode mode) {
-        return Deployed.against(upstream, settings, mode, Duration.ofSeconds(30));
-    }
-
     @ParameterizedTest
     @CsvSource({ "buffered, BUFFERED", "stream, RESPONSE_STREAM" })
     void tracesGoUpstreamOnlyWhenAskedFor(String responseMode, InvokeMode mode) {
         String parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         String event = with(Events.post(CHAT.replace("{\"model", "{\"stream\":true,\"model")), Map.of("traceparent", parent));
-        try (var silent = against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", responseMode), mode)) {
+        try (var silent = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", responseMode), mode)) {
             silent.invoke(event);
             assertNull(upstream.request().head().field("traceparent"));
             assertNull(upstream.request().head().field("x-amzn-trace-id"));
         }
-        try (var function = against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", responseMode, "CHAT_PROPAGATE_TRACE", "true"), mode)) {
+        try (var function = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", responseMode, "CHAT_PROPAGATE_TRACE", "true"), mode)) {
             upstream.requests.clear();
             function.invoke(event);
             assertEquals(parent, upstream.request().head().field("traceparent"));
@@ -289,7 +283,7 @@ class AccessIT {
         String events = "data: {\"choices\":[{\"delta\":{\"content\":\"an answer\"}}]}\n\n"
                 + "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":8}}\n\ndata: [DONE]\n\n";
         upstream.script(streaming(events));
-        try (var function = against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", "stream"), InvokeMode.RESPONSE_STREAM)) {
+        try (var function = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", "stream"), InvokeMode.RESPONSE_STREAM)) {
             function.invoke(Events.post(chat));
             JsonNode line = lastLine(function);
             assertEquals("true 200 7 8 true", String.join(" ", line.path("stream").asText(), line.path("status").asText(),

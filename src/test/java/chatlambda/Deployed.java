@@ -54,7 +54,11 @@ final class Deployed implements AutoCloseable {
     }
 
     static Deployed against(URI upstream, Map<String, String> settings) {
-        return against(upstream, settings, InvokeMode.BUFFERED, Duration.ofSeconds(30));
+        return against(upstream, settings, InvokeMode.BUFFERED);
+    }
+
+    static Deployed against(URI upstream, Map<String, String> settings, InvokeMode mode) {
+        return against(upstream, settings, mode, Duration.ofSeconds(30));
     }
 
     static Deployed against(URI upstream, Map<String, String> settings, InvokeMode mode, Duration timeout) {

@@ -63,8 +63,7 @@ class FaultIT {
         var settings = Map.of("CHAT_TIMEOUT", TIMEOUT.toMillis() + "ms", "CHAT_STREAM_IDLE_TIMEOUT", "1s");
         buffered = Deployed.against(upstream.url(), settings);
         fallback = Deployed.against(upstream.url(), with(settings, "CHAT_FALLBACK_MODELS", "b, c"));
-        streaming = Deployed.against(upstream.url(), with(settings, "CHAT_RESPONSE_MODE", "stream"), InvokeMode.RESPONSE_STREAM,
-                Duration.ofSeconds(30));
+        streaming = Deployed.against(upstream.url(), with(settings, "CHAT_RESPONSE_MODE", "stream"), InvokeMode.RESPONSE_STREAM);
     }
 
     private static Map<String, String> with(Map<String, String> settings, String name, String value) {

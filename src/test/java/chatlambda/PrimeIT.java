@@ -87,7 +87,7 @@ class PrimeIT {
     void aHandshakeWithoutEndDoesNotHoldTheStartUp() throws IOException, InterruptedException {
         try (var silent = new ServerSocket(0, 50, InetAddress.getByName("127.0.0.1"));
                 var function = Deployed.against(URI.create("https://127.0.0.1:" + silent.getLocalPort()),
-                        Map.of("CHAT_PRIME_TIMEOUT", "300ms", "CHAT_CONNECT_TIMEOUT", "60s"), InvokeMode.BUFFERED, Duration.ofSeconds(30))) {
+                        Map.of("CHAT_PRIME_TIMEOUT", "300ms", "CHAT_CONNECT_TIMEOUT", "60s"))) {
             function.lambda.awaitPoll();
             assertTrue(function.process.output().contains("not connected within 300 ms"), function.process.output());
         }

@@ -167,7 +167,7 @@ class SecretIT {
             environment.put("CHAT_RESPONSE_MODE", responseMode);
             environment.put("CHAT_RETRIES", "0");
             String streamed = CHAT.replace("\"model\"", "\"stream\":true,\"model\"");
-            try (var function = Deployed.against(upstream.url(), environment, mode, Duration.ofSeconds(30))) {
+            try (var function = Deployed.against(upstream.url(), environment, mode)) {
                 assertEquals("{\"choices\":[]}", function.invoke(streamed).text());
                 upstream.script(knowing(NEW));
                 assertEquals("{\"choices\":[]}", function.invoke(streamed).text());

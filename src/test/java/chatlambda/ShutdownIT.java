@@ -11,7 +11,6 @@ import chatlambda.local.LocalLambda.InvokeMode;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.URI;
-import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -62,7 +61,7 @@ class ShutdownIT {
             begun.countDown();
         });
                 var function = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", "stream", "CHAT_PRIME_TIMEOUT", "20s"),
-                        InvokeMode.RESPONSE_STREAM, Duration.ofSeconds(30))) {
+                        InvokeMode.RESPONSE_STREAM)) {
             CompletableFuture.runAsync(() -> function.invoke("{\"stream\":true,%s".formatted(CHAT.substring(1)),
                     chunk -> begun.countDown()));
             assertTrue(begun.await(30, TimeUnit.SECONDS));

@@ -14,7 +14,6 @@ import chatlambda.local.LocalLambda.InvokeMode;
 import io.quarkus.runtime.configuration.DurationConverter;
 import java.io.IOException;
 import java.net.Socket;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -93,7 +92,7 @@ class SoakIT {
         streaming.put("CHAT_RESPONSE_MODE", "stream");
         try (var upstream = ScriptedUpstream.start(SoakIT::echo);
                 var buffered = Deployed.against(upstream.url(), settings);
-                var streamed = Deployed.against(upstream.url(), streaming, InvokeMode.RESPONSE_STREAM, Duration.ofSeconds(30))) {
+                var streamed = Deployed.against(upstream.url(), streaming, InvokeMode.RESPONSE_STREAM)) {
             long start = System.nanoTime();
             var minutes = new ArrayList<long[]>();
             int failed = 0;

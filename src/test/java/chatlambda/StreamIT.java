@@ -61,7 +61,7 @@ class StreamIT {
     static void start() {
         upstream = ScriptedUpstream.start(answering(200, "application/json", "{}"));
         function = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", "stream", "CHAT_STREAM_IDLE_TIMEOUT", "1s", "CHAT_TIMEOUT",
-                "10s"), InvokeMode.RESPONSE_STREAM, Duration.ofSeconds(30));
+                "10s"), InvokeMode.RESPONSE_STREAM);
         buffered = Deployed.against(upstream.url(), Map.of());
     }
 
@@ -394,7 +394,7 @@ class StreamIT {
             }
         });
                 var hurried = Deployed.against(silent.url(), Map.of("CHAT_RESPONSE_MODE", "stream", "CHAT_TIMEOUT", "1s"),
-                        InvokeMode.RESPONSE_STREAM, Duration.ofSeconds(30))) {
+                        InvokeMode.RESPONSE_STREAM)) {
             assertEquals(504, hurried.post(STREAM).statusCode());
             assertTrue(calledOff.await(2, TimeUnit.SECONDS));
         }
