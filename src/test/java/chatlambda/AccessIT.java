@@ -1,5 +1,6 @@
 package chatlambda;
 
+import static chatlambda.Deployed.error;
 import static chatlambda.ScriptedUpstream.STREAM_HEAD;
 import static chatlambda.ScriptedUpstream.answering;
 import static chatlambda.ScriptedUpstream.chunk;
@@ -85,14 +86,6 @@ class AccessIT {
         return with(Events.post(body), Map.of("authorization", "Bearer " + key));
     }
 
-    private static JsonObject reply(Deployed function, String event) {
-        return Events.json(function.invoke(event).text());
-    }
-
-    private static JsonObject error(JsonObject reply) {
-        return Events.json(reply.getString("body")).getJsonObject("error");
-    }
-
     private static JsonNode lastLine(Deployed function) throws InterruptedException {
         function.lambda.awaitPoll(); // the line is written once the answer is gone
         List<String> lines = function.process.output().lines().filter(line -> line.contains("\"totalMs\":")).toList();
@@ -103,16 +96,16 @@ class AccessIT {
     @ValueSource(strings = { "http-api", "http-api-stage", "http-api-base64", "rest-api", "alb", "alb-multi-value", "function-url" })
     void everyDoorAsksForAKeyAndTheUpstreamSeesOnlyOurs(String door) {
         String event = Events.file(door);
-        JsonObject refused = reply(keys, event);
+        JsonObject refused = keys.reply(event);
         assertEquals(401, refused.getInt("statusCode"));
         assertEquals("invalid_api_key", error(refused).getString("code"));
-        assertEquals(401, reply(keys, with(event, Map.of("Authorization", "Bearer sk-test-wrong", "x-api-key", APP))).getInt("statusCode"));
+        assertEquals(401, keys.reply(with(event, Map.of("Authorization", "Bearer sk-test-wrong", "x-api-key", APP))).getInt("statusCode"));
         assertEquals(0, upstream.requests.size());
 
         for (var headers : List.of(Map.of("Authorization", "Bearer " + APP),
                 Map.of("authorization", "AWS4-HMAC-SHA256 Credential=x", "X-Api-Key", APP))) {
             upstream.requests.clear();
-            assertEquals(200, reply(keys, with(event, headers)).getInt("statusCode"));
+            assertEquals(200, keys.reply(with(event, headers)).getInt("statusCode"));
             var fields = upstream.request().head().fields();
             assertEquals("Bearer " + Deployed.KEY, fields.get("authorization"));
             assertFalse(fields.toString().contains(APP), fields.toString());
@@ -122,16 +115,16 @@ class AccessIT {
     @ParameterizedTest
     @ValueSource(strings = { "{", "", "\"", "[]" })
     void whoeverHasNoKeyIsNotToldWhatIsWrongWithTheRequest(String body) {
-        assertEquals(401, reply(keys, Events.post(body)).getInt("statusCode"));
-        assertEquals(401, reply(keys, Events.http("GET", "/nowhere", null, body)).getInt("statusCode"));
-        assertEquals(400, reply(keys, as(APP, body)).getInt("statusCode"));
+        assertEquals(401, keys.reply(Events.post(body)).getInt("statusCode"));
+        assertEquals(401, keys.reply(Events.http("GET", "/nowhere", null, body)).getInt("statusCode"));
+        assertEquals(400, keys.reply(as(APP, body)).getInt("statusCode"));
     }
 
     @Test
     void aHealthCheckNeedsNoKeyAndIsNoLine() throws InterruptedException {
         keys.invoke(CHAT);
         String before = lastLine(keys).toString();
-        assertEquals(200, reply(keys, Events.file("alb-health-check")).getInt("statusCode"));
+        assertEquals(200, keys.reply(Events.file("alb-health-check")).getInt("statusCode"));
         assertEquals(before, lastLine(keys).toString());
     }
 
@@ -155,7 +148,7 @@ class AccessIT {
             BATCH | {"model":"m","max_tokens":50,"messages":[{"role":"user","content":"0123456789012345678901234567890123456789"}]} | 413 | request_too_large
             """)
     void aClientsLimitsAreItsOwn(String client, String body, int status, String code) throws InterruptedException {
-        JsonObject reply = reply(keys, as(client.equals("APP") ? APP : BATCH, body));
+        JsonObject reply = keys.reply(as(client.equals("APP") ? APP : BATCH, body));
         assertEquals(status, reply.getInt("statusCode"), reply.toString());
         assertEquals(status == 200 ? 1 : 0, upstream.requests.size());
         if (status != 200) {
@@ -169,10 +162,10 @@ class AccessIT {
         upstream.script((request, connection) -> (request.text().contains("small/one") ? answering(200, "application/json", COMPLETION)
                 : answering(503, "application/json", "{}")).answer(request, connection));
         String batch = as(BATCH, CHAT.replace("{\"model", "{\"max_tokens\":1,\"model"));
-        assertEquals("small/one", reply(keys, batch).getJsonObject("headers").getString("x-chat-model"));
+        assertEquals("small/one", keys.reply(batch).getJsonObject("headers").getString("x-chat-model"));
         assertEquals(2, upstream.requests.size());
         upstream.requests.clear();
-        assertEquals("small/one", reply(keys, as(APP, CHAT)).getJsonObject("headers").getString("x-chat-model"));
+        assertEquals("small/one", keys.reply(as(APP, CHAT)).getJsonObject("headers").getString("x-chat-model"));
         assertEquals(3, upstream.requests.size());
     }
 
@@ -183,7 +176,7 @@ class AccessIT {
                     "{'error':{'message':'bad key KEY','code':'KEY','param':'KEY','type':'KEY','headers':['Bearer KEY']}}"
                             .replace('\'', '"').replace("KEY", Deployed.KEY),
                     "x-request-id: " + Deployed.KEY));
-            JsonObject reply = reply(keys, as(APP, CHAT));
+            JsonObject reply = keys.reply(as(APP, CHAT));
             assertFalse(reply.toString().contains(LogLines.KEY_PREFIX), reply.toString());
             assertEquals("bad key [key]", error(reply).getString("message"));
             assertEquals("Bearer [key]", error(reply).getJsonArray("headers").getString(0));

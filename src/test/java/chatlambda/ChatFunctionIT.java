@@ -130,8 +130,8 @@ class ChatFunctionIT {
             """)
     void theCallersFaultsAreToldInTheSdksForm(String method, String path, String type, String body, int status, String message) {
         upstream.script(answering(200, "application/json", COMPLETION));
-        var reply = Events.json(function.invoke(Events.http(method, path, type, body == null ? "" : body)).text());
-        var error = Events.json(reply.getString("body")).getJsonObject("error");
+        var reply = function.reply(Events.http(method, path, type, body == null ? "" : body));
+        var error = Deployed.error(reply);
         assertEquals(status, reply.getInt("statusCode"));
         assertEquals("invalid_request_error", error.getString("type"));
         assertTrue(error.getString("message").contains(message), error.getString("message"));
@@ -215,7 +215,7 @@ class ChatFunctionIT {
     void anAnswerOverTheFrontDoorsLimitIs502() {
         for (var size : Map.of(7_000_000, Events.post(CHAT), 1_100_000, Events.asChat(Events.json(Events.file("alb")), CHAT)).entrySet()) {
             upstream.script(answering(200, "application/json", "{\"x\":\"" + "x".repeat(size.getKey()) + "\"}"));
-            var reply = Events.json(function.invoke(size.getValue()).text());
+            var reply = function.reply(size.getValue());
             assertEquals(502, reply.getInt("statusCode"));
             assertTrue(reply.getString("body").contains("\"code\":\"response_too_large\""), reply.getString("body"));
         }
@@ -281,7 +281,7 @@ class ChatFunctionIT {
         JsonObject json = Events.json(Events.read(file));
         if (json.containsKey("requestContext") && !file.toString().contains("not-")) {
             upstream.script(answering(200, "application/json", COMPLETION));
-            var reply = Events.json(function.invoke(Events.asChat(json, CHAT)).text());
+            var reply = function.reply(Events.asChat(json, CHAT));
             assertEquals(200, reply.getInt("statusCode"));
             assertEquals(COMPLETION, reply.getString("body"));
             assertEquals(CHAT, upstream.request().text());
@@ -314,9 +314,9 @@ class ChatFunctionIT {
         }
         for (String url : new String[] { "http://127.0.0.1:" + closed, "http://no-such-host.invalid" }) {
             try (var lost = Deployed.against(URI.create(url), Map.of())) {
-                var reply = Events.json(lost.invoke(Events.post(CHAT)).text());
+                var reply = lost.reply(Events.post(CHAT));
                 assertEquals(502, reply.getInt("statusCode"));
-                var error = Events.json(reply.getString("body")).getJsonObject("error");
+                var error = Deployed.error(reply);
                 assertEquals("upstream_unreachable", error.getString("code"));
                 String cause = url.contains("invalid") ? "name is not known" : "refused";
                 assertTrue(error.getString("message").contains(URI.create(url).getAuthority())
@@ -326,6 +326,6 @@ class ChatFunctionIT {
     }
 
     private static int status(String event) {
-        return Events.json(function.invoke(event).text()).getInt("statusCode");
+        return function.reply(event).getInt("statusCode");
     }
 }

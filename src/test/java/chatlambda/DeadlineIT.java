@@ -18,7 +18,7 @@ class DeadlineIT {
         });
                 var function = Deployed.against(upstream.url(), Map.of("CHAT_RESERVE", "700ms"), InvokeMode.BUFFERED,
                         Duration.ofSeconds(4))) {
-            var reply = Events.json(function.invoke(Events.post(CHAT)).text());
+            var reply = function.reply(Events.post(CHAT));
             assertEquals(504, reply.getInt("statusCode"));
             assertTrue(reply.getString("body").contains("raise the function's timeout"), reply.getString("body"));
         }
@@ -29,7 +29,7 @@ class DeadlineIT {
         try (var upstream = ScriptedUpstream.start((request, connection) -> {
         });
                 var function = Deployed.against(upstream.url(), Map.of("CHAT_RESERVE", "1m"))) {
-            assertEquals(504, Events.json(function.invoke(Events.post(CHAT)).text()).getInt("statusCode"));
+            assertEquals(504, function.reply(Events.post(CHAT)).getInt("statusCode"));
             assertTrue(upstream.requests.isEmpty());
         }
     }

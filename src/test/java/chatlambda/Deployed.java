@@ -9,6 +9,7 @@ import chatlambda.local.LocalLambda;
 import chatlambda.local.LocalLambda.InvokeMode;
 import chatlambda.local.Outcome;
 import io.restassured.RestAssured;
+import jakarta.json.JsonObject;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -96,6 +97,15 @@ final class Deployed implements AutoCloseable {
         assertTrue(keyless, "a key in an answer");
         assertKeyless(outcome.text());
         return outcome;
+    }
+
+    /** To an event of a front door. */
+    JsonObject reply(String event) {
+        return Events.json(invoke(event).text());
+    }
+
+    static JsonObject error(JsonObject reply) {
+        return Events.json(reply.getString("body")).getJsonObject("error");
     }
 
     HttpResponse<String> post(String body) throws IOException, InterruptedException {

@@ -76,7 +76,7 @@ class StartIT {
     void withKeysAskedForAndNoneSetTheLogSaysWhyNobodyGetsIn() throws InterruptedException {
         try (var stub = chatlambda.local.StubChat.start(Duration.ZERO); var function = Deployed.against(stub.url(), Map.of("CHAT_AUTH", "keys"))) {
             assertFalse(function.invoke(Events.file("direct")).functionError(), "another Lambda is let in by IAM");
-            assertEquals(401, Events.json(function.invoke(Events.file("http-api")).text()).getInt("statusCode"));
+            assertEquals(401, function.reply(Events.file("http-api")).getInt("statusCode"));
             assertEquals(1, function.process.messages().size(), function.process.output());
             assertTrue(function.process.messages().get(0).contains("nobody may call over HTTP: chat.client-keys (CHAT_CLIENT_KEYS) is empty"));
         }

@@ -124,9 +124,9 @@ class TlsIT {
     }
 
     private static void assertRefused(Deployed function, String message) {
-        var reply = Events.json(function.invoke(Events.post(CHAT)).text());
+        var reply = function.reply(Events.post(CHAT));
         assertEquals(502, reply.getInt("statusCode"));
-        var error = Events.json(reply.getString("body")).getJsonObject("error");
+        var error = Deployed.error(reply);
         assertEquals("upstream_unreachable", error.getString("code"));
         assertTrue(error.getString("message").contains("localhost") && error.getString("message").contains(message), error.toString());
     }
