@@ -12,6 +12,7 @@ import chatlambda.ScriptedUpstream.Script;
 import chatlambda.local.LocalLambda.InvokeMode;
 import chatlambda.local.Outcome;
 import jakarta.json.JsonObject;
+import jakarta.json.JsonString;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -379,7 +380,7 @@ class FaultIT {
         }
         var said = new StringBuilder().append(reply.getInt("statusCode"));
         reply.getJsonObject("headers").forEach((name, value) -> said.append(' ').append(name).append(": ")
-                .append(value instanceof jakarta.json.JsonString string ? string.getString() : value));
+                .append(value instanceof JsonString string ? string.getString() : value));
         return said.append(' ').append(body).toString();
     }
 }

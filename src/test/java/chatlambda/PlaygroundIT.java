@@ -15,6 +15,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import chatlambda.local.LocalLambda;
 import chatlambda.local.LocalLambda.InvokeMode;
+import jakarta.json.Json;
 import java.io.ByteArrayOutputStream;
 import java.io.File;
 import java.io.IOException;
@@ -525,9 +526,8 @@ class PlaygroundIT {
     }
 
     private static String delta(String text) {
-        return "data: " + jakarta.json.Json.createObjectBuilder().add("choices", jakarta.json.Json.createArrayBuilder()
-                .add(jakarta.json.Json.createObjectBuilder().add("delta", jakarta.json.Json.createObjectBuilder().add("content", text))))
-                .build() + "\n\n";
+        return "data: " + Json.createObjectBuilder().add("choices", Json.createArrayBuilder()
+                .add(Json.createObjectBuilder().add("delta", Json.createObjectBuilder().add("content", text)))).build() + "\n\n";
     }
 
     private static void await(String what, BooleanSupplier holds) {

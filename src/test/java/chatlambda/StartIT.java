@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import chatlambda.Deployed.FunctionProcess;
 import chatlambda.local.LocalLambda;
+import chatlambda.local.StubChat;
 import chatlambda.local.LocalLambda.InvokeMode;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -60,7 +61,7 @@ class StartIT {
 
     @Test
     void whenLambdaGoesAwayItEndsWithOneLine() throws InterruptedException {
-        try (var stub = chatlambda.local.StubChat.start(Duration.ZERO)) {
+        try (var stub = StubChat.start(Duration.ZERO)) {
             var function = Deployed.against(stub.url(), Map.of());
             try (var process = function.process) {
                 assertFalse(function.invoke(Events.file("direct")).functionError());
@@ -74,7 +75,7 @@ class StartIT {
 
     @Test
     void withKeysAskedForAndNoneSetTheLogSaysWhyNobodyGetsIn() throws InterruptedException {
-        try (var stub = chatlambda.local.StubChat.start(Duration.ZERO); var function = Deployed.against(stub.url(), Map.of("CHAT_AUTH", "keys"))) {
+        try (var stub = StubChat.start(Duration.ZERO); var function = Deployed.against(stub.url(), Map.of("CHAT_AUTH", "keys"))) {
             assertFalse(function.invoke(Events.file("direct")).functionError(), "another Lambda is let in by IAM");
             assertEquals(401, function.reply(Events.file("http-api")).getInt("statusCode"));
             assertEquals(1, function.process.messages().size(), function.process.output());

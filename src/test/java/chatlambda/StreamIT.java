@@ -484,8 +484,6 @@ class StreamIT {
         assertTrue(ahead.get() < size / 2, "the upstream was " + ahead.get() + " bytes ahead");
     }
 
-    /** Clients. */
-
     private static OpenAIClient client(Deployed function) {
         return OpenAIOkHttpClient.builder().baseUrl(function.lambda.url() + "/v1").apiKey("sk-test-callers-own").maxRetries(0)
                 .timeout(Duration.ofSeconds(20)).build();

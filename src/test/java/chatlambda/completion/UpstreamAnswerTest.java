@@ -178,7 +178,8 @@ class UpstreamAnswerTest {
     void theKeyIsTakenOutOfErrorsAndHeadersWhereverAndHoweverItIsWritten() {
         String said = "{\"error\":{\"message\":\"a/b a\\/b ü\",\"type\":\"a/b\",\"param\":\"a/b\",\"code\":\"a/b\",\"more\":[\"Bearer a\\/b\"]}}";
         for (int status : new int[] { 200, 400, 500 }) {
-            var answer = new UpstreamAnswer(status, Map.of("x-request-id", "i-a/b", "x-ratelimit-x", "1"), said.getBytes(StandardCharsets.UTF_8), "a/b");
+            var answer = new UpstreamAnswer(status, Map.of("x-request-id", "i-a/b", "x-ratelimit-x", "1"),
+                    said.getBytes(StandardCharsets.UTF_8), "a/b");
             var error = assertThrows(ChatError.class, answer::completion);
             assertEquals("[key] [key] ü", error.getMessage());
             assertEquals(Map.of("x-request-id", "i-[key]", "x-ratelimit-x", "1"), error.headers().entrySet().stream()
