@@ -10,7 +10,6 @@ import chatlambda.local.LocalLambda.InvokeMode;
 import chatlambda.local.Outcome;
 import io.restassured.RestAssured;
 import jakarta.json.JsonObject;
-
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URI;

@@ -3,7 +3,6 @@ package chatlambda;
 import jakarta.json.Json;
 import jakarta.json.JsonObject;
 import jakarta.json.JsonValue;
-
 import java.io.IOException;
 import java.io.StringReader;
 import java.io.UncheckedIOException;

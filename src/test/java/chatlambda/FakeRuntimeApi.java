@@ -1,7 +1,6 @@
 package chatlambda;
 
 import chatlambda.runtime.HttpReader;
-
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;

@@ -14,9 +14,8 @@ import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
-import org.eclipse.microprofile.config.inject.ConfigProperty;
-
 import java.util.stream.Stream;
+import org.eclipse.microprofile.config.inject.ConfigProperty;
 
 /**
  * The house's few rules, read from the classes of {@code src/main/java}. An exception is named here, with its reason, or it is none.

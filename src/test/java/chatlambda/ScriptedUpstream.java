@@ -1,7 +1,6 @@
 package chatlambda;
 
 import chatlambda.runtime.HttpReader;
-
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -15,7 +14,6 @@ import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-
 import javax.net.ssl.SSLContext;
 
 /** An upstream on a real socket that keeps what it was sent and answers what the test says, byte for byte. */

@@ -6,8 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import chatlambda.Deployed.FunctionProcess;
 import chatlambda.local.LocalLambda;
-import chatlambda.local.StubChat;
 import chatlambda.local.LocalLambda.InvokeMode;
+import chatlambda.local.StubChat;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
