@@ -16,8 +16,8 @@ class DeadlineIT {
     void ourOwn504GetsOutBeforeLambdaGivesUp() {
         try (var upstream = ScriptedUpstream.start((request, connection) -> {
         });
-                var function = Deployed.against(upstream.url(), Map.of("CHAT_RESERVE", "700ms"), InvokeMode.BUFFERED,
-                        Duration.ofSeconds(4))) {
+                var function = Deployed.against(upstream.url(), Map.of("CHAT_RESERVE", "2s"), InvokeMode.BUFFERED,
+                        Duration.ofSeconds(5))) {
             var reply = function.reply(Events.post(CHAT));
             assertEquals(504, reply.getInt("statusCode"));
             assertTrue(reply.getString("body").contains("raise the function's timeout"), reply.getString("body"));

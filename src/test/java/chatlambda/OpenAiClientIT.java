@@ -53,6 +53,7 @@ class OpenAiClientIT {
     }
 
     @Test
+    @SuppressWarnings("deprecation") // members that the SDK does not know are found nowhere else
     void aCompletionWithToolsAndAnImage() {
         upstream.script(answering(200, "application/json", """
                 {"id":"c1","object":"chat.completion","created":1700000000,"model":"google/gemini-2.5-pro","choices":[{"index":0,

@@ -102,7 +102,8 @@ class RecipesIT {
 
     @BeforeAll
     static void start() throws IOException {
-        try (var free = new ServerSocket(PORT, 1, InetAddress.getLoopbackAddress())) {
+        try {
+            new ServerSocket(PORT, 1, InetAddress.getLoopbackAddress()).close();
             stub = StubChat.start(Duration.ZERO);
         } catch (IOException e) {
             assertFalse(CI, "port " + PORT + " is taken");
