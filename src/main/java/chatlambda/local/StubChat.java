@@ -31,6 +31,10 @@ import javax.net.ssl.SSLContext;
  */
 public final class StubChat implements Closeable {
 
+    static {
+        System.setProperty("sun.net.httpserver.nodelay", "true"); // see LocalLambda, which need not be there
+    }
+
     private final HttpServer server;
     private final ExecutorService threads;
     private final Duration pace;
