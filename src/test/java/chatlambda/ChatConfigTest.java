@@ -64,8 +64,9 @@ class ChatConfigTest {
     }
 
     @Test
-    void aKeyWithALineEndIsTheKey() throws ChatConfig.Invalid {
+    void aKeyOrAModelWithALineEndIsTakenWithoutIt() throws ChatConfig.Invalid {
         assertEquals("k", settings(Map.of("CHAT_API_KEY", "k\n")).apiKey());
+        assertEquals("m", settings(Map.of("CHAT_MODEL", "m\n")).model());
     }
 
     @Test

@@ -113,6 +113,21 @@ class AccessLineTest {
     }
 
     @Test
+    void theFirstIsTheColdOneThoughItsLineIsNotWritten() {
+        var healthCheck = new AccessLine();
+        healthCheck.isHealthCheck = true;
+        var log = log(false);
+        log.write(healthCheck);
+        assertEquals(0, out.size());
+        assertFalse(written(log, answered("m")).has("cold"));
+        var errorsOnly = new AccessLog(out, false, List.of(), Map.of("AWS_LAMBDA_LOG_LEVEL", "WARN"));
+        out.reset();
+        errorsOnly.write(answered("m"));
+        assertEquals(0, out.size());
+        assertFalse(written(errorsOnly, new AccessLine()).has("cold"));
+    }
+
+    @Test
     void withoutMetricsThereAreNone() {
         assertFalse(written(log(false), answered("m")).has("_aws"));
     }
