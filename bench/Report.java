@@ -29,7 +29,8 @@ public final class Report {
         JsonObject contenders = run.getJsonObject("contenders");
         var text = new StringBuilder("# Run of " + run.getString("date") + "\n\n" + run.getString("machine") + "; " + run.getInt("rounds")
                 + " starts of each contender in turns, " + run.getInt("warm_answers") + " warm answers in each; binary "
-                + megabytes(run, "binary_bytes") + ", zip " + megabytes(run, "zip_bytes") + ". Made by `bench/run` with " + run.getString("tools") + ".\n");
+                + megabytes(run, "binary_bytes") + ", zip " + megabytes(run, "zip_bytes") + ". Made by `bench/run` with "
+                + run.getString("tools") + ".\n");
         text.append("\nMedian (min to p90):\n\n");
         table(text, contenders, figure -> number(figure, "median") + " (" + number(figure, "min") + " to " + number(figure, "p90")
                 + ")");
