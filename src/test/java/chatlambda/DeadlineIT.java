@@ -13,11 +13,12 @@ class DeadlineIT {
     private static final String CHAT = "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}";
 
     @Test
-    void ourOwn504GetsOutBeforeLambdaGivesUp() {
+    void ourOwn504GetsOutBeforeLambdaGivesUp() throws InterruptedException {
         try (var upstream = ScriptedUpstream.start((request, connection) -> {
         });
                 var function = Deployed.against(upstream.url(), Map.of("CHAT_RESERVE", "2s"), InvokeMode.BUFFERED,
                         Duration.ofSeconds(5))) {
+            function.lambda.awaitPoll(); // the start takes time of its own
             var reply = function.reply(Events.post(CHAT));
             assertEquals(504, reply.getInt("statusCode"));
             assertTrue(reply.getString("body").contains("raise the function's timeout"), reply.getString("body"));

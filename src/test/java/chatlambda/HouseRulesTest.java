@@ -5,8 +5,10 @@ import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPac
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideOutsideOfPackages;
 import static com.tngtech.archunit.lang.conditions.ArchConditions.accessField;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 
+import chatlambda.access.Access;
 import com.tngtech.archunit.base.DescribedPredicate;
 import com.tngtech.archunit.core.domain.JavaAccess;
 import com.tngtech.archunit.core.domain.JavaClass;
@@ -14,6 +16,7 @@ import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
+import java.security.MessageDigest;
 import java.util.stream.Stream;
 import org.eclipse.microprofile.config.inject.ConfigProperty;
 
@@ -113,6 +116,16 @@ class HouseRulesTest {
     @ArchTest
     static final ArchRule onlyLogUsesTheJdksLogging = noClasses().that(PRODUCTION).and().resideOutsideOfPackage("chatlambda.log..")
             .should().dependOnClassesThat(resideInAnyPackage("java.util.logging..", "org.jboss.logmanager.."));
+
+    /** What does not depend on how much of a key is right, as other comparisons do; {@code bench/run timing} measures it. */
+    @ArchTest
+    static final ArchRule accessComparesHashesInConstantTime = classes().that().haveFullyQualifiedName(Access.class.getName())
+            .should().callMethod(MessageDigest.class, "isEqual", byte[].class, byte[].class);
+
+    @ArchTest
+    static final ArchRule accessComparesNothingElse = noClasses().that().resideInAPackage("chatlambda.access..")
+            .should().accessTargetWhere(is("java\\.(util\\.Arrays\\.(equals|mismatch|compare.*)|nio\\.ByteBuffer\\.(equals|mismatch|compareTo)"
+                    + "|lang\\.String\\.(equals.*|compareTo.*|contentEquals|startsWith|endsWith))"));
 
     /** Itself and those, and of what is not ours anything. */
     private static ArchRule packageKnows(String name, String... others) {

@@ -167,7 +167,7 @@ class StreamIT {
         for (int i = 0; i < streams; i++) {
             assertEquals(event(1) + DONE, function.post(STREAM).body());
         }
-        assertTrue(calledOff.await(5, TimeUnit.SECONDS));
+        assertTrue(calledOff.await(30, TimeUnit.SECONDS));
     }
 
     @Test
@@ -376,8 +376,8 @@ class StreamIT {
                 LockSupport.parkNanos(20_000_000);
             }
         });
-                var hurried = Deployed.against(endless.url(), Map.of("CHAT_RESPONSE_MODE", "stream", "CHAT_RESERVE", "1s"),
-                        InvokeMode.RESPONSE_STREAM, Duration.ofSeconds(4))) {
+                var hurried = Deployed.against(endless.url(), Map.of("CHAT_RESPONSE_MODE", "stream", "CHAT_RESERVE", "5s"),
+                        InvokeMode.RESPONSE_STREAM, Duration.ofSeconds(10))) {
             hurried.invoke(Events.http("GET", "/v1/chat/completions", null, "")); // the start takes time of its own
             Outcome outcome = hurried.invoke(Events.post(STREAM));
             assertTrue(outcome.text().contains("the stream had no end in time: raise the function's timeout"), outcome.text());
@@ -396,7 +396,7 @@ class StreamIT {
                 var hurried = Deployed.against(silent.url(), Map.of("CHAT_RESPONSE_MODE", "stream", "CHAT_TIMEOUT", "1s"),
                         InvokeMode.RESPONSE_STREAM)) {
             assertEquals(504, hurried.post(STREAM).statusCode());
-            assertTrue(calledOff.await(2, TimeUnit.SECONDS));
+            assertTrue(calledOff.await(30, TimeUnit.SECONDS));
         }
     }
 
@@ -444,10 +444,8 @@ class StreamIT {
                         "CHAT_API_KEY", Deployed.KEY, "CHAT_AUTH", "iam", "CHAT_URL", expensive.url().toString(), "CHAT_RESPONSE_MODE", "stream"))) {
             runtimeApi.closeStreamsAfterTheirFirstChunk();
             assertTrue(called.await(20, TimeUnit.SECONDS));
-            long start = System.nanoTime();
-            assertTrue(cancelled.await(5, TimeUnit.SECONDS));
-            assertTrue(System.nanoTime() - start < 1_000_000_000L, "at once");
-            assertTrue(runtimeApi.secondEventTaken.await(5, TimeUnit.SECONDS), "the loop goes on");
+            assertTrue(cancelled.await(30, TimeUnit.SECONDS), "at once: whatever else could end it takes a minute");
+            assertTrue(runtimeApi.secondEventTaken.await(30, TimeUnit.SECONDS), "the loop goes on");
             assertTrue(process.isAlive());
         }
     }
