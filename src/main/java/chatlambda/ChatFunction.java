@@ -87,6 +87,16 @@ final class ChatFunction implements InvocationLoop.Function {
     }
 
     @Override
+    public Instant end(Invocation invocation) {
+        return invocation.deadline().minus(settings.reserve());
+    }
+
+    @Override
+    public void stalled(Invocation invocation) {
+        line.code = "reader_stalled";
+    }
+
+    @Override
     public void done(Invocation invocation) {
         line.totalNanos = System.nanoTime() - invocation.arrived();
         line.remainingMillis = Duration.between(Instant.now(), invocation.deadline()).toMillis();
@@ -267,6 +277,7 @@ final class ChatFunction implements InvocationLoop.Function {
             line.code = null;
             stream.finish();
         } catch (ChatError e) {
+            out.endBy(invocation.deadline()); // the reserve is for this
             byte[] last = events.end(e);
             out.write(last, last.length);
             line.responseBytes += last.length;
@@ -278,10 +289,6 @@ final class ChatFunction implements InvocationLoop.Function {
             line.upstreamNanos += System.nanoTime() - begun;
             line.usage = events.usage().withPrice(stream.headers().get(Usage.PRICE));
         }
-    }
-
-    private Instant end(Invocation invocation) {
-        return invocation.deadline().minus(settings.reserve());
     }
 
     private static void requireChatRoute(Event.Http event) throws ChatError {

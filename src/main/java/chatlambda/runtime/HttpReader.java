@@ -35,6 +35,11 @@ public final class HttpReader {
             return Integer.parseInt(words[1]);
         }
 
+        /** Whether another answer follows for the same request (RFC 9110, 15.2). */
+        boolean isInterim() throws IOException {
+            return status() < 200;
+        }
+
         public boolean isChunked() {
             return fields.getOrDefault("transfer-encoding", "").toLowerCase(Locale.ROOT).endsWith("chunked");
         }
@@ -52,6 +57,11 @@ public final class HttpReader {
 
     public HttpReader(InputStream in) {
         this.in = in;
+    }
+
+    /** Whether bytes have been read that belong to no message yet. */
+    boolean hasMore() {
+        return from < to;
     }
 
     /**

@@ -12,4 +12,9 @@ import java.time.Instant;
  * @param arrived {@link System#nanoTime} when the event had been read
  */
 public record Invocation(String requestId, String invocationId, String traceId, Instant deadline, long arrived, byte[] event) {
+
+    /** The same, whose outcome is to be taken by then. */
+    Invocation endingBy(Instant time) {
+        return new Invocation(requestId, invocationId, traceId, time, arrived, event);
+    }
 }

@@ -4,6 +4,7 @@ import org.jboss.logging.Logger;
 
 import java.io.Closeable;
 import java.io.IOException;
+import java.time.Instant;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -16,6 +17,15 @@ public final class InvocationLoop {
     public interface Function {
 
         Response handle(Invocation invocation) throws FunctionError;
+
+        /** When the outcome should have been taken, so that there is time left to tell of it where it was not. */
+        default Instant end(Invocation invocation) {
+            return invocation.deadline();
+        }
+
+        /** The Runtime API did not take the whole outcome by then; {@link #done} follows. */
+        default void stalled(Invocation invocation) {
+        }
 
         /** The outcome has been handed over, or could not be: time for what nobody should wait for. */
         default void done(Invocation invocation) {
@@ -81,6 +91,9 @@ public final class InvocationLoop {
     private void turn(Invocation invocation) throws IOException {
         try {
             answer(invocation);
+        } catch (TimedSocket.Stalled e) {
+            function.stalled(invocation);
+            LOG.errorf("the outcome of invocation %s is lost: %s", invocation.requestId(), RuntimeApi.why(e));
         } finally {
             try {
                 function.done(invocation);
@@ -91,35 +104,36 @@ public final class InvocationLoop {
     }
 
     private void answer(Invocation invocation) throws IOException {
+        Instant end = function.end(invocation);
         Response response;
         try {
             response = function.handle(invocation);
         } catch (FunctionError e) {
-            api.fail(invocation, e.type, e.getMessage());
+            api.fail(invocation.endingBy(end), e.type, e.getMessage());
             return;
         } catch (RuntimeException | Error e) {
             // Where it happened, never what it was about: an exception's message may hold a part of the request.
             LOG.errorf("invocation %s failed: %s at %s", invocation.requestId(), e.getClass().getName(), place(e));
-            api.fail(invocation, "Chat.Internal", "internal error, see the log of invocation " + invocation.requestId());
+            api.fail(invocation.endingBy(end), "Chat.Internal", "internal error, see the log of invocation " + invocation.requestId());
             return;
         }
         if (response instanceof Response.Streamed streamed) {
-            stream(invocation, streamed);
+            stream(invocation.endingBy(end), streamed);
         } else {
             var whole = (Response.Whole) response;
-            api.respond(invocation, whole.contentType(), whole.document());
+            api.respond(invocation.endingBy(end), whole.contentType(), whole.document());
         }
     }
 
     @SuppressWarnings("try") // the source is only to be closed here
-    private void stream(Invocation invocation, Response.Streamed response) throws ResponseStream.Broken {
+    private void stream(Invocation invocation, Response.Streamed response) throws ResponseStream.Broken, TimedSocket.Stalled {
         try (Closeable source = response.source(); var out = api.stream(invocation, response.contentType())) {
             response.body().writeTo(out);
             out.end();
-        } catch (ResponseStream.Broken e) {
+        } catch (ResponseStream.Broken | TimedSocket.Stalled e) {
             throw e;
         } catch (IOException e) {
-            LOG.errorf("the streamed answer to invocation %s is lost: %s", invocation.requestId(), e.getMessage());
+            LOG.errorf("the streamed answer to invocation %s is lost: %s", invocation.requestId(), RuntimeApi.why(e));
         } catch (RuntimeException | Error e) { // the connection closes without a last chunk, which is how the caller can tell
             LOG.errorf("invocation %s failed while it streamed: %s at %s", invocation.requestId(), e.getClass().getName(), place(e));
         }

@@ -7,11 +7,11 @@ import java.io.Closeable;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
 import java.io.SequenceInputStream;
-import java.net.Socket;
 import java.net.SocketTimeoutException;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.Base64;
 
 /**
@@ -28,21 +28,24 @@ public final class ResponseStream implements Closeable {
     private static final String ERROR_BODY = "Lambda-Runtime-Function-Error-Body: ";
     private static final byte[] NOTHING = {};
     /** How long Lambda may take to say that it has the answer. */
-    private static final int ACKNOWLEDGE_MILLIS = 1_000;
+    private static final Duration ACKNOWLEDGED = Duration.ofSeconds(1);
 
-    private final Socket socket;
-    private final OutputStream out;
+    private final TimedSocket socket;
     private byte[] head;
     private boolean ended;
     private boolean acknowledged;
 
     /** @param request request line and header fields of the post, but for what makes it a streamed one */
-    ResponseStream(Socket socket, String request) throws IOException {
+    ResponseStream(TimedSocket socket, String request) {
         this.socket = socket;
-        this.out = socket.getOutputStream();
         this.head = (request + "Lambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\n"
                 + "Trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n\r\n")
                 .getBytes(StandardCharsets.ISO_8859_1);
+    }
+
+    /** Writes from here on end by then, with a {@link TimedSocket.Stalled}: the Runtime API has stopped taking bytes. */
+    public void endBy(Instant time) {
+        socket.endBy(time);
     }
 
     /** Sends {@code length} bytes as they are; returns when the system has taken them. */
@@ -57,23 +60,21 @@ public final class ResponseStream implements Closeable {
         if (acknowledged) {
             return;
         }
-        socket.setSoTimeout(1);
-        int first;
-        try {
-            first = socket.getInputStream().read();
-        } catch (SocketTimeoutException e) {
+        byte[] first = new byte[1];
+        int read = socket.readNow(first, 0, 1);
+        if (read == 0) {
             return; // still there, and silent as it should be before the end
         }
-        if (first < 0) {
+        if (read < 0) {
             throw new EOFException("the connection was closed");
         }
-        acknowledge(new SequenceInputStream(new ByteArrayInputStream(new byte[] { (byte) first }), socket.getInputStream()));
+        acknowledge(new SequenceInputStream(new ByteArrayInputStream(first), socket.in()));
     }
 
     /** @throws Broken a 5xx: "Runtime should exit promptly" */
     private void acknowledge(InputStream in) throws IOException {
         acknowledged = true;
-        socket.setSoTimeout(ACKNOWLEDGE_MILLIS);
+        socket.endBy(Instant.now().plus(ACKNOWLEDGED));
         try {
             var answer = new HttpReader(in).head();
             if (answer != null && answer.status() >= 500) {
@@ -114,7 +115,7 @@ public final class ResponseStream implements Closeable {
         ended = true;
         send("0\r\n" + trailers + "\r\n", NOTHING, 0, "");
         if (!acknowledged) {
-            acknowledge(socket.getInputStream());
+            acknowledge(socket.in());
         }
     }
 
@@ -125,7 +126,7 @@ public final class ResponseStream implements Closeable {
         System.arraycopy(bytes, 0, message, at, length);
         put(after, message, at + length);
         head = NOTHING;
-        out.write(message);
+        socket.write(message);
     }
 
     private static int put(String ascii, byte[] message, int at) {

@@ -6,11 +6,10 @@ import org.jboss.logging.Logger;
 import java.io.Closeable;
 import java.io.EOFException;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.net.ConnectException;
 import java.net.InetSocketAddress;
-import java.net.Socket;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.Locale;
 
@@ -35,9 +34,11 @@ public final class RuntimeApi implements Closeable {
 
     private static final byte[] NO_BODY = {};
     private static final int ONE_WRITE = 64 * 1024;
+    /** How long an outcome may take to be handed over that comes at the deadline, or later. */
+    private static final Duration LATE = Duration.ofSeconds(1);
 
     private final String address;
-    private Socket socket;
+    private TimedSocket socket;
     private HttpReader reader;
 
     /** @param address host and port, as in {@code AWS_LAMBDA_RUNTIME_API} */
@@ -47,7 +48,7 @@ public final class RuntimeApi implements Closeable {
 
     /** Waits for the next event, for ever: the process may be frozen meanwhile. */
     Invocation next() throws IOException {
-        Exchange next = exchange("GET", "invocation/next", "", NO_BODY);
+        Exchange next = exchange("GET", "invocation/next", "", NO_BODY, Instant.MAX);
         long arrived = System.nanoTime();
         if (next.status != 200) {
             throw new IOException("the Runtime API answered /next with " + next.status);
@@ -68,26 +69,35 @@ public final class RuntimeApi implements Closeable {
         }
     }
 
-    /** Hands back a whole answer, at most 6 MB. */
+    /**
+     * Hands back a whole answer, at most 6 MB.
+     *
+     * @throws TimedSocket.Stalled it was not taken by the deadline
+     */
     void respond(Invocation invocation, String contentType, byte[] answer) throws IOException {
-        post("invocation/" + invocation.requestId() + "/response", echo(invocation) + "Content-Type: " + contentType + "\r\n", answer);
+        post("invocation/" + invocation.requestId() + "/response", echo(invocation) + "Content-Type: " + contentType + "\r\n", answer,
+                end(invocation));
     }
 
     /** Hands back an answer as it comes, on a connection of its own, which must be closed after it. */
     ResponseStream stream(Invocation invocation, String contentType) throws IOException {
-        return new ResponseStream(open(), "POST " + PATH + "invocation/" + invocation.requestId() + "/response HTTP/1.1\r\nHost: "
+        return new ResponseStream(open(end(invocation)), "POST " + PATH + "invocation/" + invocation.requestId() + "/response HTTP/1.1\r\nHost: "
                 + address + "\r\nUser-Agent: chat-lambda\r\n" + echo(invocation) + "Content-Type: " + contentType + "\r\n");
     }
 
-    /** Ends the invocation as a function error; {@code type} is {@code Category.Reason}. */
+    /**
+     * Ends the invocation as a function error; {@code type} is {@code Category.Reason}.
+     *
+     * @throws TimedSocket.Stalled it was not taken by the deadline
+     */
     void fail(Invocation invocation, String type, String message) throws IOException {
         post("invocation/" + invocation.requestId() + "/error",
-                echo(invocation) + "Content-Type: application/json\r\n" + ERROR_TYPE + type + "\r\n", error(type, message));
+                echo(invocation) + "Content-Type: application/json\r\n" + ERROR_TYPE + type + "\r\n", error(type, message), end(invocation));
     }
 
     /** Tells why the function cannot start; the process should then end. */
     public void failInit(String type, String message) throws IOException {
-        post("init/error", "Content-Type: application/json\r\n" + ERROR_TYPE + type + "\r\n", error(type, message));
+        post("init/error", "Content-Type: application/json\r\n" + ERROR_TYPE + type + "\r\n", error(type, message), Instant.MAX);
     }
 
     @Override
@@ -107,11 +117,16 @@ public final class RuntimeApi implements Closeable {
         return invocation.invocationId() == null ? "" : INVOCATION_ID + ": " + invocation.invocationId() + "\r\n";
     }
 
+    private static Instant end(Invocation invocation) {
+        Instant late = Instant.now().plus(LATE);
+        return invocation.deadline().isAfter(late) ? invocation.deadline() : late;
+    }
+
     /** 4xx: this one outcome is lost (too large, or too late), the next invocation is not. 5xx: "Runtime should exit promptly". */
-    private void post(String path, String fields, byte[] body) throws IOException {
+    private void post(String path, String fields, byte[] body, Instant end) throws IOException {
         Exchange post;
         try {
-            post = exchange("POST", path, fields, body);
+            post = exchange("POST", path, fields, body, end);
         } catch (Unanswered e) {
             if (e.getCause() instanceof ConnectException) {
                 throw e; // it is gone
@@ -131,31 +146,40 @@ public final class RuntimeApi implements Closeable {
     private record Exchange(int status, HttpReader.Head head, byte[] body) {
     }
 
-    private Exchange exchange(String method, String path, String fields, byte[] body) throws IOException {
+    private Exchange exchange(String method, String path, String fields, byte[] body, Instant end) throws IOException {
+        if (socket != null && reader.hasMore()) {
+            disconnect(); // bytes that nobody asked for are no answer to what is asked next
+        }
         boolean reused = socket != null;
         byte[] head = (method + " " + PATH + path + " HTTP/1.1\r\nHost: " + address + "\r\nUser-Agent: chat-lambda\r\n" + fields
                 + (method.equals("POST") ? "Content-Length: " + body.length + "\r\n\r\n" : "\r\n"))
                 .getBytes(StandardCharsets.ISO_8859_1);
         try {
-            return attempt(head, body);
+            return attempt(head, body, end);
         } catch (Unanswered e) {
             // A kept connection may have been closed under us while we were frozen or busy; a new one says whether the peer is gone.
             if (!reused) {
                 throw e;
             }
             LOG.debugf("the Runtime API closed the connection before it answered %s: connecting again", path);
-            return attempt(head, body);
+            return attempt(head, body, end);
         }
     }
 
-    private Exchange attempt(byte[] head, byte[] body) throws IOException {
+    private Exchange attempt(byte[] head, byte[] body, Instant end) throws IOException {
         HttpReader.Head answer;
         try {
             if (socket == null) {
-                connect();
+                socket = open(end);
+                reader = new HttpReader(socket.in());
             }
-            write(socket.getOutputStream(), head, body);
-            answer = reader.head();
+            write(socket.endBy(end), head, body);
+            do {
+                answer = reader.head();
+            } while (answer != null && answer.isInterim());
+        } catch (TimedSocket.Stalled e) {
+            disconnect();
+            throw e;
         } catch (IOException e) {
             disconnect();
             throw new Unanswered(e);
@@ -171,7 +195,7 @@ public final class RuntimeApi implements Closeable {
         return new Exchange(answer.status(), answer, content);
     }
 
-    private static void write(OutputStream out, byte[] head, byte[] body) throws IOException {
+    private static void write(TimedSocket out, byte[] head, byte[] body) throws IOException {
         if (body.length > ONE_WRITE) {
             out.write(head);
             out.write(body);
@@ -183,25 +207,22 @@ public final class RuntimeApi implements Closeable {
         out.write(message);
     }
 
-    private void connect() throws IOException {
-        socket = open();
-        reader = new HttpReader(socket.getInputStream());
-    }
-
-    private Socket open() throws IOException {
+    private TimedSocket open(Instant end) throws IOException {
         int colon = address.lastIndexOf(':');
         if (colon < 0) {
             throw new IOException("AWS_LAMBDA_RUNTIME_API is \"" + address + "\", not host:port");
         }
-        var connected = new Socket();
-        connected.setTcpNoDelay(true);
-        connected.connect(new InetSocketAddress(address.substring(0, colon), Integer.parseInt(address.substring(colon + 1))));
-        return connected;
+        return TimedSocket.connect(new InetSocketAddress(address.substring(0, colon), Integer.parseInt(address.substring(colon + 1))), end);
     }
 
     private void disconnect() throws IOException {
         close();
         socket = null;
+    }
+
+    /** An exception's message, or its name where it has none. */
+    static String why(IOException failure) {
+        return failure.getMessage() != null ? failure.getMessage() : failure.getClass().getSimpleName();
     }
 
     private static String required(Exchange next, String name) throws IOException {
@@ -222,7 +243,7 @@ public final class RuntimeApi implements Closeable {
         private static final long serialVersionUID = 1;
 
         Unanswered(IOException cause) {
-            super(cause.getMessage(), cause);
+            super(why(cause), cause);
         }
     }
 }

@@ -112,6 +112,32 @@ class RuntimeApiTest {
     }
 
     @Test
+    void interimAnswersAreSkipped() throws IOException {
+        String interim = "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 199 X\r\nA: b\r\n\r\n";
+        answers(interim + event("", "{}"), interim + ACCEPTED, event("", "[]"));
+        api.respond(api.next(), "application/json", new byte[0]);
+        assertEquals("[]", new String(api.next().event()));
+        assertEquals(1, connections);
+    }
+
+    @Test
+    void bytesThatNobodyAskedForAreNoAnswerToWhatIsAskedNext() throws IOException {
+        answers(event("", "{}"), ACCEPTED + event("", "\"of nobody\""), event("", "[]"));
+        api.respond(api.next(), "application/json", new byte[0]);
+        assertEquals("[]", new String(api.next().event()));
+        assertEquals(2, connections);
+    }
+
+    @Test
+    void anOutcomeThatIsNotTakenByItsDeadlineIsGivenUp() throws Exception {
+        answers(event("", "{}"));
+        var invocation = api.next().endingBy(Instant.now().plusMillis(1_500));
+        assertThrows(TimedSocket.Stalled.class, () -> api.respond(invocation, "application/json", new byte[50_000_000]));
+        assertTrue(!Instant.now().isBefore(invocation.deadline()));
+        assertThrows(TimedSocket.Stalled.class, () -> api.respond(invocation, "application/json", new byte[0]), "taken, but not answered");
+    }
+
+    @Test
     void aFunctionErrorNamesItsTypeInHeaderAndBody() throws IOException {
         answers(event("", "{}"), ACCEPTED);
         api.fail(api.next(), "Chat.UpstreamTimeout", "too \"late\"");
