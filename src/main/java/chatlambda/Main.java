@@ -78,7 +78,7 @@ public final class Main implements QuarkusApplication {
             loop.run();
             return 0;
         } catch (IOException e) {
-            log().errorf("the function ends: %s", e.getMessage());
+            log().errorf("the function ends: %s", e.getMessage() != null ? e.getMessage() : e.getClass().getSimpleName());
             return 1;
         }
     }

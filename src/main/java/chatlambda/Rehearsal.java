@@ -67,7 +67,7 @@ final class Rehearsal implements Closeable {
         try {
             connected.get(settings.primeTimeout().toNanos() - (System.nanoTime() - start), TimeUnit.NANOSECONDS);
         } catch (ExecutionException e) {
-            LOG.warnf("%s: the first request will try again", upstream.unreachable(e.getCause()).getMessage());
+            LOG.warnf("%s: the first request will try again", upstream.reason(e.getCause()));
         } catch (TimeoutException e) {
             LOG.warnf("the upstream was not connected within %s ms (chat.prime-timeout): the first request will try again",
                     settings.primeTimeout().toMillis());

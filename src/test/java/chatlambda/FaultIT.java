@@ -11,9 +11,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import chatlambda.ScriptedUpstream.Script;
 import chatlambda.local.LocalLambda.InvokeMode;
 import chatlambda.local.Outcome;
+import chatlambda.runtime.HttpReader;
 import jakarta.json.JsonObject;
 import jakarta.json.JsonString;
 import java.io.IOException;
+import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -26,18 +28,29 @@ import java.util.Base64;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * What is done to the packaged function by its upstream, and what its caller gets: each with the number of requests that may go
- * upstream, the time it may take, and an invocation after it that must work. The table goes to {@code target/faults-*.md}.
+ * upstream, and the time it may take. After each, on the same instance, two named callers ask, the second in the moment in which the
+ * first is answered, whole and streamed: each must get the answer with its own name in it. The table, with the rule that each case
+ * belongs to, goes to {@code target/faults-*.md}.
  */
 class FaultIT {
 
@@ -46,12 +59,18 @@ class FaultIT {
     private static final String FINE = "{\"choices\":[]}";
     private static final String JSON_HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
     private static final String DATA = chunk("data: {\"n\":1}\n\n");
-    private static final Duration TIMEOUT = Duration.ofSeconds(2);
+    private static final Duration TIMEOUT = Duration.ofSeconds(3);
     /** What any fault may take, with all that is tried again. */
     private static final Duration MOST = Duration.ofSeconds(20);
     private static final Script ANSWER = answering(200, "application/json", FINE);
+    private static final String WELL = whole("Content-Type: application/json\r\n", FINE);
+    private static final String WELL_STREAMED = STREAM_HEAD + DATA + LAST_CHUNK;
+    /** What is left behind an answer, and would make the next one a 429, the rest of whose head is the real answer's. */
+    private static final String SWALLOWING = "HTTP/1.1 429 Slow\r\nRetry-After: 86400\r\nX-Request-Id: of-an-earlier-caller\r\nX-Swallow: ";
+    private static final Pattern NAME = Pattern.compile("I am (\\w+)");
 
     private static final List<String> TABLE = new ArrayList<>();
+    private static final ExecutorService CALLERS = Executors.newCachedThreadPool();
 
     private static ScriptedUpstream upstream;
     private static Deployed buffered;
@@ -61,7 +80,7 @@ class FaultIT {
     @BeforeAll
     static void start() {
         upstream = ScriptedUpstream.start(ANSWER);
-        var settings = Map.of("CHAT_TIMEOUT", TIMEOUT.toMillis() + "ms", "CHAT_STREAM_IDLE_TIMEOUT", "1s");
+        var settings = Map.of("CHAT_TIMEOUT", TIMEOUT.toMillis() + "ms", "CHAT_STREAM_IDLE_TIMEOUT", "2s");
         buffered = Deployed.against(upstream.url(), settings);
         fallback = Deployed.against(upstream.url(), with(settings, "CHAT_FALLBACK_MODELS", "b, c"));
         streaming = Deployed.against(upstream.url(), with(settings, "CHAT_RESPONSE_MODE", "stream"), InvokeMode.RESPONSE_STREAM);
@@ -75,37 +94,43 @@ class FaultIT {
 
     @AfterAll
     static void stop() throws IOException {
+        CALLERS.shutdown();
         buffered.close();
         fallback.close();
         streaming.close();
         upstream.close();
-        TABLE.add(0, "| fault | the caller sees | upstream requests | ms |\n|---|---|---:|---:|");
+        TABLE.add(0, "| rule | fault | the caller sees | upstream requests | ms |\n|---|---|---|---:|---:|");
         Files.write(Path.of("target", "faults-" + (Deployed.isNative() ? "native" : "jvm") + ".md"), TABLE);
         System.out.println(TABLE.size() - 1 + " faults, see target/faults-*.md");
     }
 
     /** What the caller must see: a status, and of an error the code or a part of the message; of a stream, what it must contain. */
-    private record Fault(Deployed function, String name, String body, boolean fresh, Script script, int status, String says, int requests) {
+    private record Fault(String rule, Deployed function, String name, String body, boolean fresh, Script script, int status, String says, int requests) {
     }
 
     private static Fault fault(String name, Script script, int status, String says, int requests) {
-        return new Fault(buffered, name, CHAT, false, script, status, says, requests);
+        return new Fault("", buffered, name, CHAT, false, script, status, says, requests);
     }
 
     private static Fault fresh(String name, Script script, int status, String says, int requests) {
-        return new Fault(buffered, name, CHAT, true, script, status, says, requests);
+        return new Fault("", buffered, name, CHAT, true, script, status, says, requests);
     }
 
     private static Fault model(String name, Script script, int status, String says, int requests) {
-        return new Fault(fallback, name, CHAT, false, script, status, says, requests);
+        return new Fault("", fallback, name, CHAT, false, script, status, says, requests);
     }
 
     private static Fault stream(String name, Script script, int status, String says, int requests) {
-        return new Fault(streaming, name, STREAM, false, script, status, says, requests);
+        return new Fault("", streaming, name, STREAM, false, script, status, says, requests);
     }
 
     private static Fault caller(String name, String body, int status, String says) {
-        return new Fault(buffered, name, body, false, ANSWER, status, says, 0);
+        return new Fault("", buffered, name, body, false, ANSWER, status, says, 0);
+    }
+
+    private static Stream<Fault> rule(String rule, Stream<Fault> faults) {
+        return faults.map(fault -> new Fault(rule, fault.function, fault.name, fault.body, fault.fresh, fault.script, fault.status, fault.says,
+                fault.requests));
     }
 
     private static Script raw(String... bytes) {
@@ -135,6 +160,13 @@ class FaultIT {
     private static Script once(Script fault, Script then) {
         var count = new AtomicInteger();
         return (request, connection) -> (count.getAndIncrement() == 0 ? fault : then).answer(request, connection);
+    }
+
+    private static Script slow(int millis, Script then) {
+        return (request, connection) -> {
+            pause(millis);
+            then.answer(request, connection);
+        };
     }
 
     private static Script error(int status, String... fields) {
@@ -202,9 +234,9 @@ class FaultIT {
 
     private static Stream<Fault> connections() {
         return Stream.of(
-                fault("closes a kept connection before a byte", once(rawThenClose(), ANSWER), 200, FINE, 2),
-                fault("resets a kept connection before a byte", once(rawThenReset(), ANSWER), 200, FINE, 2),
-                fault("closes kept connections before a byte, again and again", rawThenClose(), 502, "upstream_unreachable", 2),
+                fault("works for two seconds on a kept connection, then closes", slow(2_000, rawThenClose()), 502,
+                        "closed the connection before its answer", 1),
+                fault("works for two seconds on a kept connection, then resets", slow(2_000, rawThenReset()), 502, "upstream_unreachable", 1),
                 fresh("closes a new connection before a byte", rawThenClose(), 502, "closed the connection before its answer", 1),
                 fresh("resets a new connection before a byte", rawThenReset(), 502, "upstream_unreachable", 1),
                 fault("closes a kept connection in the status line", rawThenClose("HTTP/1.1 2"), 502, "upstream_unreachable", 1),
@@ -266,6 +298,192 @@ class FaultIT {
                         400, "\"message\":\"no\"", 1));
     }
 
+    /** RFC 9110, 15.2: any number of them may come before the answer. Each case twice: for a whole answer, and for a stream. */
+    private static Stream<Fault> interimAnswers() {
+        String early = interim(103, "Link: </a>");
+        var few = Stream.of(102, 104, 110, 150, 199).flatMap(status -> Stream.of(
+                skipped(status + ", then well", interim(status)),
+                skipped(status + " twice, then well", interim(status), interim(status)),
+                skipped("103, " + status + ", 100, 103 in one packet, then well", early + interim(status) + interim(100) + early),
+                skipped(status + " with a header, then well", interim(status, "Content-Length: 5", "Transfer-Encoding: chunked",
+                        "Connection: close", "X-Request-Id: of-an-earlier-caller", "Content-Length: many")),
+                frozen(status + " before a freeze", interim(status), ""),
+                frozen(status + " during a freeze", "", interim(status)))).flatMap(faults -> faults);
+        String large = interim(102, "X-Long: " + "a".repeat(30_000));
+        return Stream.concat(few, Stream.of(
+                both("answers 102 in every third byte's packet, then well", (request, connection) -> {
+                    for (int i = 0; i < 5; i++) {
+                        for (String part : interim(102 + i % 3).split("(?<=\\G...)")) {
+                            write(connection, part);
+                        }
+                    }
+                    well(request, connection);
+                }, 200, null, 1),
+                both("answers 102, then well, in one packet", (request, connection) ->
+                        write(connection, interim(102) + (isStream(request) ? WELL_STREAMED : WELL)), 200, null, 1),
+                both("answers 102 and nothing else", raw(interim(102)), 504, "raise chat.timeout", 1),
+                both("answers 102 for ever", drip("", interim(102)), 504, "raise chat.timeout", 1),
+                both("answers 102, then closes a kept connection", rawThenClose(interim(102)), 502, "closed the connection before its answer", 1),
+                both("answers 102, then resets a kept connection", rawThenReset(interim(102)), 502, "upstream_unreachable", 1),
+                Stream.of(fault("answers 102, then 503, then well", once(after102(error(503, "Retry-After: 0")), ANSWER), 200, FINE, 2),
+                        stream("answers 102, then 503, then well (stream)", once(after102(error(503, "Retry-After: 0")), FaultIT::well), 200,
+                                "{\"n\":1}", 2)),
+                both("answers 101", raw(interim(101, "Upgrade: h2c", "Connection: Upgrade")), 502, "it answered with 101", 1),
+                both("answers 101 to a web socket", raw(interim(101, "Upgrade: websocket", "Connection: Upgrade") + "12345678" + WELL), 502,
+                        "it answered with 101", 1),
+                both("answers 102, then 101", raw(interim(102), interim(101)), 502, "it answered with 101", 1),
+                both("answers 60 KB of 102, then well", wellAfter(large, large), 200, null, 1),
+                both("answers 90 KB of 102, then well", wellAfter(large, large, large), 502, "interim answers (1xx) are larger than 65536 bytes", 1),
+                both("answers 2,000 times 102, then well", wellAfter(interim(102, "X: " + "a".repeat(20)).repeat(2_000)), 502,
+                        "interim answers (1xx) are larger than 65536 bytes", 1),
+                both("answers 102 with a header of 70 KB", raw(interim(102, "X-Long: " + "a".repeat(70_000))), 502, "larger than 65536 bytes", 1),
+                both("answers 99", raw("HTTP/1.1 099 X\r\n\r\n", WELL), 502, "its answer is not HTTP", 1),
+                both("answers 1020", raw("HTTP/1.1 1020 X\r\n\r\n", WELL), 502, "its answer is not HTTP", 1),
+                both("answers -20", raw("HTTP/1.1 -20 X\r\n\r\n", WELL), 502, "its answer is not HTTP", 1)).flatMap(faults -> faults));
+    }
+
+    /** What is left on a connection must not become the next caller's answer. */
+    private static Stream<Fault> leftovers() {
+        return Stream.of(
+                behind("an answer that would swallow the next", SWALLOWING),
+                behind("a whole second answer", WELL),
+                behind("two bytes", "XX"),
+                behind("one byte", "\0"),
+                behind("an empty line", "\r\n"),
+                behind("an interim answer", interim(102)),
+                behind("half a status line", "HTTP/1."),
+                behind("a chunk", DATA),
+                behind("200 KB", "x".repeat(200_000)),
+                both("closes behind a whole answer with words", (request, connection) -> {
+                    write(connection, (isStream(request) ? WELL_STREAMED : WELL) + "words");
+                    connection.close();
+                }, 200, null, 1),
+                both("answers HTTP/1.0 that is kept alive, and more", raw("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n"
+                        + "Content-Type: application/json\r\nContent-Length: " + FINE.length() + "\r\n\r\n" + FINE + SWALLOWING), 200, FINE, 1),
+                both("answers with Connection: keep-alive, close", raw(whole("Content-Type: application/json\r\nConnection: keep-alive, close\r\n",
+                        FINE)), 200, FINE, 1),
+                both("answers 204 and a body", raw("HTTP/1.1 204 No Content\r\nContent-Length: 14\r\n\r\n" + FINE), 502, "is not", 1),
+                both("answers 304 and a body", raw("HTTP/1.1 304 Not Modified\r\nContent-Length: 14\r\n\r\n" + FINE), 502, "", 1),
+                both("sends a body that is longer than it said", raw(whole("Content-Type: application/json\r\n", FINE) + FINE), 200, FINE, 1),
+                both("sends an error and more", raw("HTTP/1.1 400 No\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}" + SWALLOWING),
+                        400, "", 1)).flatMap(faults -> faults);
+    }
+
+    /** An answer before the request was out: its connection holds the rest of a request that nobody reads. */
+    private static Stream<Fault> earlyAnswers() {
+        String long4MB = "{\"model\":\"a\",\"messages\":[{\"role\":\"user\",\"content\":\"" + "x".repeat(4_000_000) + "\"}]}";
+        var refused = new Script() {
+            @Override
+            public boolean answersEarly(HttpReader.Head head, Socket connection) throws IOException {
+                if (Long.parseLong(head.field("content-length")) < 1_000_000) {
+                    return false;
+                }
+                write(connection, "HTTP/1.1 413 Too Large\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"message\":\"no\"}");
+                return true;
+            }
+
+            @Override
+            public void answer(ScriptedUpstream.Request request, Socket connection) throws IOException {
+                ANSWER.answer(request, connection);
+            }
+        };
+        return Stream.of(
+                new Fault("", buffered, "answers 413 to the head of 4 MB, and reads no more", long4MB, false, refused, 413, "\"message\":\"no\"", 0),
+                new Fault("", streaming, "answers 413 to the head of 4 MB, and reads no more (stream)", "{\"stream\":true," + long4MB.substring(1),
+                        false, refused, 413, "\"message\":\"no\"", 0));
+    }
+
+    /** Advisories of Netty's, and their kin. */
+    private static Stream<Fault> malformed() {
+        String chunked = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: %s\r\n\r\ne\r\n" + FINE + "\r\n0\r\n\r\n";
+        var codings = Stream.of("chunked, xchunked", "xchunked", "chunked, chunked", "chunked\r\nTransfer-Encoding: chunked", "identity, chunked",
+                "gzip, chunked", "chunked;q=1", "chunked, identity").flatMap(coding -> both("has the transfer coding "
+                        + coding.replace("\r\n", ", "), rawThenClose(chunked.formatted(coding)), 502, "upstream_unreachable", 1));
+        var controls = Stream.of("\0", "\1", "\t", "\13", "\33", "\177").flatMap(control -> both("sends the control character "
+                + (int) control.charAt(0) + " ahead of the status line", raw(control + WELL), 502, "its answer is not HTTP", 1));
+        String extended = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\ne%s\r\n" + FINE + "\r\n0%s\r\n\r\n";
+        var extensions = Stream.of(";a=\"\r\n\"", ";a=\"x\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n\"", ";a=\"\n\"", ";\n", "\n")
+                .flatMap(extension -> both("has the chunk extension " + extension.replaceAll("[\r\n]", "?"),
+                        raw(extended.formatted(extension, "")), 502, "upstream_unreachable", 1));
+        return Stream.of(codings, controls, extensions,
+                both("has a sound chunk extension", raw(extended.formatted(";a=\"b c\";d=e", ";last")), 200, FINE, 1),
+                both("has a length beside chunks", raw(JSON_HEAD + "Content-Length: 14\r\nTransfer-Encoding: chunked\r\n\r\ne\r\n" + FINE
+                        + "\r\n0\r\n\r\n"), 502, "upstream_unreachable", 1),
+                both("has chunks in HTTP/1.0", raw("HTTP/1.0 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\ne\r\n"
+                        + FINE + "\r\n0\r\n\r\n"), 502, "upstream_unreachable", 1),
+                both("sends empty lines ahead of the status line", raw("\r\n\r\n" + WELL), 200, FINE, 1)).flatMap(faults -> faults);
+    }
+
+    /** The same done to a whole answer and to a stream; {@code says} null: what a sound answer says. */
+    private static Stream<Fault> both(String name, Script script, int status, String says, int requests) {
+        return Stream.of(fault(name, script, status, says == null ? FINE : says, requests),
+                stream(name + " (stream)", script, status, says == null ? "{\"n\":1}" : says, requests));
+    }
+
+    private static Stream<Fault> skipped(String name, String... before) {
+        return both("answers " + name, wellAfter(before), 200, null, 1);
+    }
+
+    private static Script after102(Script then) {
+        return (request, connection) -> {
+            write(connection, interim(102));
+            then.answer(request, connection);
+        };
+    }
+
+    private static Script wellAfter(String... before) {
+        return (request, connection) -> {
+            for (String part : before) {
+                write(connection, part);
+                pause(1);
+            }
+            well(request, connection);
+        };
+    }
+
+    private static Stream<Fault> behind(String what, String bytes) {
+        return both("sends " + what + " behind a whole answer, in the same packet", (request, connection) ->
+                write(connection, (isStream(request) ? WELL_STREAMED : WELL) + bytes), 200, null, 1);
+    }
+
+    /** The function is stopped as Lambda stops it, between what comes before and the answer. */
+    private static Stream<Fault> frozen(String name, String before, String meanwhile) {
+        return Stream.of(buffered, streaming).map(function -> {
+            boolean streams = function == streaming;
+            Script script = (request, connection) -> {
+                write(connection, before);
+                pause(5);
+                signal(function, "STOP");
+                write(connection, meanwhile);
+                pause(100);
+                signal(function, "CONT");
+                well(request, connection);
+            };
+            return new Fault("", function, "answers " + name + (streams ? " (stream)" : ""), streams ? STREAM : CHAT, false, script, 200,
+                    streams ? "{\"n\":1}" : FINE, 1);
+        });
+    }
+
+    private static void signal(Deployed function, String name) throws IOException {
+        try {
+            function.process.signal(name);
+        } catch (InterruptedException e) {
+            throw new IOException(e);
+        }
+    }
+
+    private static String interim(int status, String... fields) {
+        return "HTTP/1.1 " + status + " Interim\r\n" + Stream.of(fields).map(field -> field + "\r\n").collect(Collectors.joining()) + "\r\n";
+    }
+
+    private static boolean isStream(ScriptedUpstream.Request request) {
+        return request.text().contains("\"stream\":true");
+    }
+
+    private static void well(ScriptedUpstream.Request request, Socket connection) throws IOException {
+        write(connection, isStream(request) ? WELL_STREAMED : WELL);
+    }
+
     private static Stream<Fault> models() {
         return Stream.of(
                 model("has no such model, then well", once(error(404), ANSWER), 200, "x-chat-model: b", 2),
@@ -283,17 +501,17 @@ class FaultIT {
 
     private static Stream<Fault> streams() {
         return Stream.of(
-                stream("closes a kept connection before a byte (stream)", once(rawThenClose(), raw(STREAM_HEAD, DATA, LAST_CHUNK)), 200, "{\"n\":1}",
-                        2),
+                stream("works for two seconds on a kept connection, then closes (stream)", slow(2_000, rawThenClose()), 502,
+                        "closed the connection before its answer", 1),
                 stream("answers 503, then well (stream)", once(error(503), raw(STREAM_HEAD, DATA, LAST_CHUNK)), 200, "{\"n\":1}", 2),
-                stream("answers 503 after 1.2 s, then a stream of 1.2 s", once((request, connection) -> {
-                    pause(1200);
+                stream("answers 503 after 1.7 s, then a stream of 1.7 s", once((request, connection) -> {
+                    pause(1700);
                     error(503, "Retry-After: 0").answer(request, connection);
                 }, (request, connection) -> {
                     write(connection, STREAM_HEAD + DATA);
-                    pause(800);
+                    pause(850);
                     write(connection, DATA);
-                    pause(400);
+                    pause(850);
                     write(connection, LAST_CHUNK);
                 }), 200, "{\"n\":1}\n\ndata: {\"n\":1}\n\ndata: [DONE]", 2),
                 stream("answers 429 always (stream)", error(429, "Retry-After: 0"), 429, "rate_limit_error", 2),
@@ -324,7 +542,10 @@ class FaultIT {
 
     @TestFactory
     Stream<DynamicTest> everyFaultHasItsAnswer() {
-        return Stream.of(upstreamStatuses(), connections(), hostileBytes(), models(), streams(), callers()).flatMap(faults -> faults)
+        return Stream.of(rule("statuses", upstreamStatuses()), rule("connections", connections()), rule("hostile bytes", hostileBytes()),
+                rule("interim answers are skipped", interimAnswers()), rule("a connection is used again only when it is clean", leftovers()),
+                rule("a connection is used again only when it is clean", earlyAnswers()), rule("malformed answers are refused", malformed()),
+                rule("models", models()), rule("streams", streams()), rule("callers", callers())).flatMap(faults -> faults)
                 .map(fault -> DynamicTest.dynamicTest(fault.name, () -> meet(fault)));
     }
 
@@ -341,7 +562,7 @@ class FaultIT {
         String said = told(outcome);
         int status = Integer.parseInt(said.substring(0, 3));
         int requests = upstream.requests.size();
-        TABLE.add("| " + fault.name + " | " + status + " " + said.substring(4, Math.min(said.length(), 160)).replaceAll("[\r\n|]+", " ") + " | "
+        TABLE.add("| " + fault.rule + " | " + fault.name.replaceAll("[\\p{Cntrl}|]+", " ") + " | " + status + " " + said.substring(4, Math.min(said.length(), 160)).replaceAll("[\r\n|]+", " ") + " | "
                 + requests + " | " + took + " |");
         if (fault.status != 0) {
             assertEquals(fault.status, status, said);
@@ -352,11 +573,97 @@ class FaultIT {
         assertTrue(fault.status == 0 || requests == fault.requests, requests + " requests");
         assertTrue(took < MOST.toMillis(), took + " ms");
         assertTrue(!said.contains("X-Evil:") && !said.contains("SECRET") && !said.contains(Deployed.KEY), said);
-        upstream.script(ANSWER);
-        answered(fault.function);
+        everybodyGetsTheirOwn(fault.function, fault.name);
         String log = fault.function.process.output();
         assertTrue(!log.contains("SECRET"), log);
         assertTrue(fault.function.process.messages().stream().noneMatch(line -> line.contains("ERROR")), log);
+    }
+
+    /** Two callers at a time, both waiting: the function takes the second one's event as soon as the first one's answer is handed over. */
+    private static void everybodyGetsTheirOwn(Deployed function, String after) {
+        upstream.script((request, connection) -> named(request, connection, ""));
+        for (boolean stream : new boolean[] { false, true }) {
+            var first = CompletableFuture.supplyAsync(() -> ask(function, "first", stream), CALLERS);
+            String second = ask(function, "second", stream);
+            requireOwn("first", first.join(), after);
+            requireOwn("second", second, after);
+        }
+    }
+
+    private static String ask(Deployed function, String name, boolean stream) {
+        String chat = "{\"messages\":[{\"role\":\"user\",\"content\":\"I am " + name + "\"}]}";
+        return told(function.invoke(Events.post(stream ? "{\"stream\":true," + chat.substring(1) : chat)));
+    }
+
+    private static void requireOwn(String name, String said, String after) {
+        assertTrue(said.startsWith("200 ") && said.contains("\"name\":\"" + name + "\"") && said.contains("x-chat-attempts: 1 "),
+                () -> "after \"" + after + "\" the caller " + name + " gets " + said);
+    }
+
+    /** An answer with the caller's own name in it. */
+    private static void named(ScriptedUpstream.Request request, Socket connection, String behind) throws IOException {
+        Matcher name = NAME.matcher(request.text());
+        assertTrue(name.find(), request.text());
+        String answer = "{\"choices\":[],\"name\":\"" + name.group(1) + "\"}";
+        write(connection, (isStream(request) ? STREAM_HEAD + chunk("data: " + answer + "\n\n") + LAST_CHUNK
+                : whole("Content-Type: application/json\r\n", answer)) + behind);
+    }
+
+    /** As it was found: of 3,000 named calls, of which some meet what others' answers could come from, nobody gets another's. */
+    @ParameterizedTest
+    @ValueSource(booleans = { false, true })
+    void ofManyNamedCallersNobodyGetsAnothersAnswer(boolean streams) throws Exception {
+        var function = streams ? streaming : buffered;
+        var random = new Random(42);
+        upstream.script((request, connection) -> {
+            int what;
+            synchronized (random) {
+                what = random.nextInt(100);
+            }
+            if (what < 4) {
+                write(connection, interim(new int[] { 102, 104, 110, 150, 199 }[what % 5]));
+                pause(what);
+            }
+            named(request, connection, what < 8 && what % 2 == 0 ? SWALLOWING : "");
+        });
+        var count = new AtomicInteger();
+        var callers = new ArrayList<CompletableFuture<Void>>();
+        for (int i = 0; i < 4; i++) {
+            callers.add(CompletableFuture.runAsync(() -> {
+                for (int n; (n = count.getAndIncrement()) < 3_000;) {
+                    String said = ask(function, "caller" + n, streams || n % 3 == 0);
+                    assertTrue(said.startsWith("200 ") && said.contains("\"name\":\"caller" + n + "\""), "caller" + n + " gets " + said);
+                }
+            }, CALLERS));
+        }
+        CompletableFuture.allOf(callers.toArray(new CompletableFuture<?>[0])).get(5, TimeUnit.MINUTES);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = { "\0", "XX", "\r\n", SWALLOWING, "HTTP/1.1 102 Interim\r\n\r\n", "HTTP/1.1 408 Idle\r\nContent-Length: 0\r\n\r\n" })
+    void bytesThatNobodyAskedForCloseAnIdleConnection(String bytes) throws IOException {
+        for (Deployed function : List.of(buffered, streaming)) {
+            upstream.retire();
+            upstream.script(ANSWER);
+            answered(function);
+            for (Socket connection : upstream.connections) {
+                write(connection, bytes);
+            }
+            upstream.awaitClosed();
+            everybodyGetsTheirOwn(function, bytes);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = { false, true })
+    void soundAnswersNeedOneConnection(boolean streams) throws IOException {
+        var function = streams ? streaming : buffered;
+        upstream.retire();
+        upstream.script((request, connection) -> named(request, connection, ""));
+        for (int i = 0; i < 2_000; i++) {
+            requireOwn("caller" + i, ask(function, "caller" + i, i % 2 == 0), "nothing");
+        }
+        assertEquals(1, upstream.connections.size());
     }
 
     private static void answered(Deployed function) {

@@ -10,11 +10,14 @@ import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLServerSocket;
 
 /** An upstream on a real socket that keeps what it was sent and answers what the test says, byte for byte. */
 final class ScriptedUpstream implements AutoCloseable {
@@ -27,6 +30,12 @@ final class ScriptedUpstream implements AutoCloseable {
 
     /** Answers one request; the connection is kept unless it closes the socket. */
     interface Script {
+
+        /** Whether it answers when no more than a request's head is there; the rest is never read, and the connection open for a second more. */
+        default boolean answersEarly(HttpReader.Head head, Socket connection) throws IOException {
+            return false;
+        }
+
         void answer(Request request, Socket connection) throws IOException;
     }
 
@@ -39,6 +48,7 @@ final class ScriptedUpstream implements AutoCloseable {
     private final ServerSocket server;
     private final String scheme;
     private volatile Script script;
+    private volatile Duration handshakeDelay = Duration.ZERO;
 
     private ScriptedUpstream(ServerSocket server, String scheme, Script script) {
         this.server = server;
@@ -55,9 +65,18 @@ final class ScriptedUpstream implements AutoCloseable {
         }
     }
 
-    static ScriptedUpstream startTls(SSLContext tls, Script script) throws IOException {
-        return new ScriptedUpstream(tls.getServerSocketFactory().createServerSocket(0, 50, InetAddress.getByName("127.0.0.1")),
-                "https", script);
+    /** @param protocols that it speaks; none named: what the JDK speaks */
+    static ScriptedUpstream startTls(SSLContext tls, Script script, String... protocols) throws IOException {
+        var server = (SSLServerSocket) tls.getServerSocketFactory().createServerSocket(0, 50, InetAddress.getByName("127.0.0.1"));
+        if (protocols.length > 0) {
+            server.setEnabledProtocols(protocols);
+        }
+        return new ScriptedUpstream(server, "https", script);
+    }
+
+    /** From here on each connection takes that long to open: only what is above TCP can be slow on loopback. */
+    void handshakeAfter(Duration delay) {
+        handshakeDelay = delay;
     }
 
     static Script answering(int status, String contentType, String body, String... fields) {
@@ -97,8 +116,9 @@ final class ScriptedUpstream implements AutoCloseable {
     }
 
     static void write(Socket connection, String bytes) throws IOException {
-        connection.getOutputStream().write(bytes.getBytes(StandardCharsets.UTF_8));
-        connection.getOutputStream().flush();
+        OutputStream out = connection.getOutputStream();
+        out.write(bytes.getBytes(StandardCharsets.UTF_8));
+        out.flush();
     }
 
     /** Wherever {@code bytes} are cut, be it within a character. */
@@ -137,6 +157,11 @@ final class ScriptedUpstream implements AutoCloseable {
                 connection.shutdownOutput();
             }
         }
+        awaitClosed();
+    }
+
+    /** Waits until the function has closed all its connections. */
+    void awaitClosed() {
         long start = System.nanoTime();
         while (!connections.stream().allMatch(Socket::isClosed)) { // what serves them closes them at their end
             if (System.nanoTime() - start > TimeUnit.SECONDS.toNanos(30)) {
@@ -181,8 +206,13 @@ final class ScriptedUpstream implements AutoCloseable {
 
     private void serve(Socket connection) {
         try (connection) {
+            LockSupport.parkNanos(handshakeDelay.toNanos()); // TLS begins with the first read
             var reader = new HttpReader(connection.getInputStream());
             for (HttpReader.Head head; (head = reader.head()) != null;) {
+                if (script.answersEarly(head, connection)) {
+                    LockSupport.parkNanos(TimeUnit.SECONDS.toNanos(1));
+                    return;
+                }
                 var request = new Request(head, reader.body(head));
                 requests.add(request);
                 script.answer(request, connection);

@@ -92,6 +92,10 @@ public final class Attempts {
                 } catch (ChatError e) {
                     failure = e;
                 }
+                if (failure.recourse() == ChatError.Recourse.UNSENT) {
+                    count--;
+                    continue; // no request has been made yet; the connections from before are closed, so this cannot go on
+                }
                 if (failure.recourse() == ChatError.Recourse.ANOTHER_KEY && newKey.getAsBoolean()) {
                     continue; // another key is no retry
                 }
@@ -120,7 +124,7 @@ public final class Attempts {
         return switch (failure.recourse()) {
             case AT_ONCE -> Optional.of(Duration.ZERO);
             case CONNECT, LATER -> Optional.of(retryAfter(failure.headers(), now).orElseGet(() -> backOff(again, share)));
-            case NONE, ANOTHER_MODEL, ANOTHER_KEY -> Optional.empty();
+            case NONE, UNSENT, ANOTHER_MODEL, ANOTHER_KEY -> Optional.empty();
         };
     }
 

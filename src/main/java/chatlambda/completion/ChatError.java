@@ -28,7 +28,9 @@ public final class ChatError extends Exception {
     enum Recourse {
         /** Nothing: something may have been generated, or the same would come again. */
         NONE,
-        /** The request did not arrive: its connection had been closed before. */
+        /** Not a byte of the request went out: its connection closed in that moment. There is another, and this was no request. */
+        UNSENT,
+        /** The request was not read: its connection had been closed before. */
         AT_ONCE,
         /** There was no connection. */
         CONNECT,

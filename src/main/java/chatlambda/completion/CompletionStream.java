@@ -141,7 +141,7 @@ public final class CompletionStream implements Answer, Closeable {
         }
         ended = true;
         if (next instanceof Throwable failure) {
-            throw upstream.unreachable(failure);
+            throw upstream.failed(failure);
         }
         return null;
     }

@@ -1,10 +1,5 @@
 package chatlambda.completion;
 
-import io.netty.buffer.ByteBuf;
-import io.netty.channel.ChannelDuplexHandler;
-import io.netty.channel.ChannelHandlerContext;
-import io.netty.channel.ChannelPromise;
-import io.netty.util.ReferenceCountUtil;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpConnection;
@@ -18,40 +13,52 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 
 /**
- * The open connections to the upstream, and what went over them since the last request began: that decides whether a request that
- * failed may be sent again. There is one request at a time.
+ * The open connections to the upstream, and which of them the last request went over: what happened there decides whether a request
+ * that failed may be sent again. There is one request at a time.
  */
 final class Connections {
 
-    /** How soon a connection that had been closed before says so: the refusal takes one way there and back. */
-    private static final long REFUSED_NANOS = TimeUnit.SECONDS.toNanos(1);
-
     private final Vertx vertx;
     private final Duration keepAlive;
-    private final Map<HttpConnection, Wire> open = new ConcurrentHashMap<>();
+    private final int maxChunk;
+    private final Map<HttpConnection, UpstreamCodec> open = new ConcurrentHashMap<>();
     private volatile boolean priming;
     private volatile long asked;
     private volatile long bound;
-    private volatile Wire inUse;
+    private volatile boolean kept;
+    private volatile UpstreamCodec inUse;
 
-    /** @param keepAlive how long a connection may have been idle, by the clock on the wall, to be used again */
-    Connections(Vertx vertx, Duration keepAlive) {
+    /**
+     * @param keepAlive how long a connection may have been idle, by the clock on the wall, to be used again
+     * @param maxChunk bytes of a body that go on in one piece
+     */
+    Connections(Vertx vertx, Duration keepAlive, int maxChunk) {
         this.vertx = vertx;
         this.keepAlive = keepAlive;
+        this.maxChunk = maxChunk;
     }
 
+    /** A connection has been opened; on its event loop, before anything is written to it. */
     void add(HttpConnection opened) {
-        var wire = new Wire();
-        ((ConnectionBase) opened).channel().pipeline().addBefore("codec", "wire", wire); // behind TLS
-        open.put(opened, wire);
+        var codec = new UpstreamCodec(this, opened, asked, priming, maxChunk);
+        open.put(opened, codec);
         opened.closeHandler(closed -> open.remove(opened));
         opened.exceptionHandler(failure -> { // it fails the request; Vert.x would log it, with what the upstream sent
         });
+        ((ConnectionBase) opened).channel().pipeline().replace("codec", "codec", codec); // behind TLS
     }
 
     /** Whether connections are opened ahead, for the first request. */
     void priming(boolean begun) {
         priming = begun;
+    }
+
+    /** @param begun when the opening of this connection began, by {@link System#nanoTime} */
+    void primed(HttpConnection connection, long begun) {
+        UpstreamCodec codec = open.get(connection);
+        if (codec != null) { // it may be closed already
+            codec.openedSince(begun);
+        }
     }
 
     /**
@@ -63,18 +70,29 @@ final class Connections {
      */
     void asking(long bound) {
         long now = System.currentTimeMillis();
-        drop(wire -> !wire.wanted || now - wire.lastUsed > keepAlive.toMillis());
+        drop(codec -> !codec.isWanted() || now - codec.lastUsed() > keepAlive.toMillis());
         this.bound = bound;
         inUse = null;
+        kept = !open.isEmpty();
         asked = System.nanoTime();
+    }
+
+    /** The first byte of the request is about to be written to this connection. */
+    void begun(UpstreamCodec codec) {
+        inUse = codec;
+    }
+
+    /** How many bytes the answer may have. */
+    long bound() {
+        return bound;
     }
 
     /** Closes them all. */
     void drop() {
-        drop(wire -> true);
+        drop(codec -> true);
     }
 
-    private void drop(Predicate<Wire> stale) {
+    private void drop(Predicate<UpstreamCodec> stale) {
         var closing = open.entrySet().stream().filter(each -> stale.test(each.getValue())).map(each -> each.getKey().close()).toList();
         if (!closing.isEmpty()) {
             var dropped = new CompletableFuture<Void>();
@@ -88,51 +106,25 @@ final class Connections {
         return inUse == null;
     }
 
-    /** The request went out on a connection from before, and not a byte came back: it was closed while nobody looked. */
-    boolean wasStale() {
-        Wire wire = inUse;
-        return wire != null && !wire.heard && wire.opened - asked < 0 && System.nanoTime() - wire.sent < REFUSED_NANOS;
+    /** Nothing of the request has left this process, and there was a connection for it, which may have closed in that moment. */
+    boolean nothingSentOnKept() {
+        return inUse == null && kept;
+    }
+
+    /** The request went out on a connection from before, which the upstream had already given up: it cannot have been worked on. */
+    boolean wasRefusedUnread() {
+        UpstreamCodec codec = inUse;
+        return codec != null && codec.wasOpenBefore(asked) && codec.refusedUnread();
+    }
+
+    /** What went wrong on the connection that the request went over, or null. The REST client (3.34.1) tells no more than its message. */
+    Throwable failure() {
+        UpstreamCodec codec = inUse;
+        return codec == null ? null : codec.failure();
     }
 
     boolean wasTooLong() {
-        Wire wire = inUse;
-        return wire != null && wire.read > bound;
-    }
-
-    /** Looks at the plain bytes of one connection, on its event loop. */
-    private final class Wire extends ChannelDuplexHandler {
-
-        private final long opened = System.nanoTime();
-        private volatile boolean wanted = priming;
-        private volatile boolean heard;
-        private volatile long sent;
-        private volatile long read;
-        private volatile long lastUsed = System.currentTimeMillis();
-
-        @Override
-        public void write(ChannelHandlerContext context, Object message, ChannelPromise promise) {
-            if (inUse != this) {
-                heard = false;
-                read = 0;
-                inUse = this;
-            }
-            wanted = true;
-            sent = System.nanoTime();
-            lastUsed = System.currentTimeMillis();
-            context.write(message, promise);
-        }
-
-        @Override
-        public void channelRead(ChannelHandlerContext context, Object message) {
-            heard = true;
-            lastUsed = System.currentTimeMillis();
-            read += ((ByteBuf) message).readableBytes();
-            if (read > bound) {
-                ReferenceCountUtil.release(message);
-                context.close();
-            } else {
-                context.fireChannelRead(message);
-            }
-        }
+        UpstreamCodec codec = inUse;
+        return codec != null && codec.read() > bound;
     }
 }

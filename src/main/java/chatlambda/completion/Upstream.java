@@ -4,6 +4,7 @@ import io.netty.buffer.Unpooled;
 import io.netty.channel.ConnectTimeoutException;
 import io.netty.handler.codec.DecoderException;
 import io.netty.handler.codec.TooLongFrameException;
+import io.netty.handler.ssl.NotSslRecordException;
 import io.quarkus.rest.client.reactive.QuarkusRestClientBuilder;
 import io.quarkus.tls.TlsConfiguration;
 import io.smallrye.mutiny.Multi;
@@ -29,6 +30,7 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.net.URI;
 import java.net.UnknownHostException;
+import java.nio.channels.ClosedChannelException;
 import java.security.GeneralSecurityException;
 import java.time.Duration;
 import java.util.List;
@@ -57,7 +59,6 @@ public final class Upstream {
     private static final int MAX_WHOLE = 32 * 1024 * 1024;
 
     /** No server that means well sends more. */
-    private static final int MAX_HEAD = 64 * 1024;
     private static final int MAX_FIELDS = 200;
 
     private final ChatCompletions completions;
@@ -76,7 +77,7 @@ public final class Upstream {
         this.base = base;
         this.host = host(base);
         this.connectTimeout = connectTimeout;
-        this.connections = new Connections(vertx, keepAlive);
+        this.connections = new Connections(vertx, keepAlive, SLICE);
         var options = new AtomicReference<HttpClientOptions>();
         var builder = QuarkusRestClientBuilder.newBuilder()
                 .baseUri(base)
@@ -86,8 +87,7 @@ public final class Upstream {
                 .followRedirects(false) // the key must not travel
                 .property(QuarkusRestClientProperties.NAME, "chat") // streams share its connections
                 .property(QuarkusRestClientProperties.SHARED, true)
-                .httpClientOptionsCustomizer(used -> options.set(used.setMaxChunkSize(SLICE).setMaxHeaderSize(MAX_HEAD)
-                        .setMaxInitialLineLength(MAX_HEAD)));
+                .httpClientOptionsCustomizer(options::set);
         tls.ifPresent(builder::tlsConfiguration);
         completions = builder.build(ChatCompletions.class);
         client = vertx.httpClientBuilder().with(options.get()).withConnectHandler(connections::add).build();
@@ -117,8 +117,10 @@ public final class Upstream {
      * @return completes when that is done, or why it could not be
      */
     public Future<Void> connect() {
+        long begun = System.nanoTime();
         connections.priming(true);
         return request().onComplete(done -> connections.priming(false)).map(unsent -> {
+            connections.primed(unsent.connection(), begun);
             unsent.reset();
             return null;
         });
@@ -146,7 +148,7 @@ public final class Upstream {
      * @throws ChatError the upstream's own error, or why there was no answer
      */
     public Completion create(ChatRequest request, Sender sender, Duration limit, String advice) throws ChatError {
-        connections.asking(MAX_WHOLE + MAX_HEAD);
+        connections.asking(MAX_WHOLE + 2 * UpstreamCodec.MAX_HEAD); // of the answer, and of interim ones
         byte[] body = request.body();
         RestResponse<byte[]> response;
         try {
@@ -157,7 +159,7 @@ public final class Upstream {
         } catch (TimeoutException e) {
             throw ChatError.timeout(late(limit, advice));
         } catch (RuntimeException e) {
-            throw unreachable(e);
+            throw failed(e);
         }
         requireSane(response.getStringHeaders().values().stream().mapToInt(List::size).sum());
         var headers = new TreeMap<String, String>();
@@ -211,7 +213,7 @@ public final class Upstream {
             }
             throw ChatError.timeout(late(limit, advice));
         } catch (ExecutionException e) {
-            throw unreachable(e.getCause());
+            throw failed(e.getCause());
         }
         int fields = answer.response.headers().entries().size();
         if (fields > MAX_FIELDS) {
@@ -237,15 +239,29 @@ public final class Upstream {
     private record Begun(HttpClientRequest request, HttpClientResponse response, BlockingQueue<Object> body) {
     }
 
-    /** Host and cause of a connection that could not be had, or was lost. */
-    public ChatError unreachable(Throwable failure) {
+    /** Names host and cause of a connection that could not be had. */
+    public String reason(Throwable failure) {
+        return "cannot reach the upstream " + host + ": " + cause(failure);
+    }
+
+    /**
+     * What a failed request comes to, and what may be done about it. Where a kept connection turns out to have been closed, the others are
+     * closed too.
+     *
+     * @param told the failure as the client tells it
+     */
+    ChatError failed(Throwable told) {
         if (connections.wasTooLong()) {
             return ChatError.tooLong(MAX_WHOLE);
         }
-        ChatError error = ChatError.unreachable("cannot reach the upstream " + host + ": " + cause(failure));
-        if (connections.wasStale()) {
+        Throwable seen = connections.failure();
+        Throwable failure = seen != null ? seen : told;
+        ChatError error = ChatError.unreachable(reason(failure));
+        boolean closed = isClosed(failure);
+        if (connections.wasRefusedUnread() || closed && connections.nothingSentOnKept()) {
+            ChatError.Recourse recourse = connections.nothingSent() ? ChatError.Recourse.UNSENT : ChatError.Recourse.AT_ONCE;
             connections.drop(); // the others are no better
-            return error.with(ChatError.Recourse.AT_ONCE).withOutline("a kept connection that had been closed");
+            return error.with(recourse).withOutline("a kept connection that had been closed");
         }
         return connections.nothingSent() && !(root(failure) instanceof GeneralSecurityException)
                 ? error.with(ChatError.Recourse.CONNECT) : error;
@@ -255,6 +271,26 @@ public final class Upstream {
         if (fields > MAX_FIELDS) {
             throw ChatError.unusable("the upstream's answer has " + fields + " header fields, and at most " + MAX_FIELDS + " are taken");
         }
+    }
+
+    private static boolean isClosed(Throwable failure) {
+        Throwable root = root(failure);
+        return root instanceof HttpClosedException || root instanceof ClosedChannelException || "Connection was closed".equals(root.getMessage());
+    }
+
+    /** What is wrong with TLS, as the innermost of the exceptions that says anything says it. */
+    private String tls(Throwable failure) {
+        String said = "it closed the connection in the handshake";
+        if (root(failure) instanceof ClosedChannelException) {
+            return said;
+        }
+        for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+            if (cause instanceof NotSslRecordException) { // its message would quote the answer
+                return "its answer is not TLS (check CHAT_URL: is it http://" + host + "?)";
+            }
+            said = cause.getMessage() != null ? cause.getMessage() : said;
+        }
+        return said;
     }
 
     private static Throwable root(Throwable failure) {
@@ -318,14 +354,18 @@ public final class Upstream {
 
     private String cause(Throwable failure) {
         Throwable cause = failure;
-        while (cause.getCause() != null && (cause instanceof CompletionException || cause instanceof ProcessingException)) {
+        while (cause.getCause() != null && (cause instanceof CompletionException || cause instanceof ProcessingException
+                || cause.getCause() instanceof SSLException)) {
             cause = cause.getCause();
         }
         if (cause instanceof UnknownHostException) {
             return "its name is not known (check CHAT_URL)";
         }
+        if (cause instanceof UpstreamCodec.Refused) {
+            return cause.getMessage();
+        }
         if (cause instanceof SSLException) {
-            return "TLS failed: " + root(cause).getMessage();
+            return "TLS failed: " + tls(cause);
         }
         if (cause instanceof ConnectTimeoutException) {
             return "no connection within " + seconds(connectTimeout) + " (chat.connect-timeout, CHAT_CONNECT_TIMEOUT)";
@@ -333,7 +373,7 @@ public final class Upstream {
         if (cause instanceof IllegalArgumentException || cause instanceof DecoderException && !(cause instanceof TooLongFrameException)) {
             return "its answer is not HTTP"; // the message would quote it
         }
-        if (cause instanceof HttpClosedException || "Connection was closed".equals(cause.getMessage())) {
+        if (isClosed(cause)) {
             return "it closed the connection before its answer was complete";
         }
         return cause.getMessage() == null ? cause.getClass().getSimpleName() : cause.getMessage();

@@ -61,6 +61,22 @@ class AttemptsTest {
         assertEquals(List.of("a", "answered"), models(attempts(1, "b"), FINE));
     }
 
+    /** Without a byte on its way it was no request: it counts neither as one nor as a retry. */
+    @Test
+    void whatWasNotSentIsSentOverAnotherConnectionEvenWithoutRetries() throws ChatError {
+        var attempts = attempts(0);
+        var outcomes = List.of(failure(Recourse.UNSENT), FINE).iterator();
+        var request = ChatRequest.of("{\"messages\":[{\"role\":\"user\"}]}".getBytes(StandardCharsets.UTF_8), "d", Limits.NONE);
+        assertSame(FINE, attempts.make(request, (each, left) -> {
+            Object outcome = outcomes.next();
+            if (outcome instanceof ChatError error) {
+                throw error;
+            }
+            return (Answer) outcome;
+        }));
+        assertEquals(1, attempts.count());
+    }
+
     @Test
     void whatMayHaveCostMoneyIsNotAskedAgain() {
         assertEquals(List.of("a"), models(attempts(3, "b"), failure(Recourse.NONE)));
