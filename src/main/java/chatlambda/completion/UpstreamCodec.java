@@ -8,6 +8,7 @@ import io.netty.channel.nio.AbstractNioChannel;
 import io.netty.handler.codec.DecoderException;
 import io.netty.handler.codec.http.DefaultHttpHeaders;
 import io.netty.handler.codec.http.DefaultHttpResponse;
+import io.netty.handler.codec.http.HttpContent;
 import io.netty.handler.codec.http.HttpDecoderConfig;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpHeaderValues;
@@ -48,6 +49,8 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
 
     /** How much longer than the connection took to open the news may take that it was closed before the request arrived. */
     private static final long REFUSAL_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
+    /** A request beyond this may lie unread in the system's buffers when an error answers it. */
+    private static final int SURELY_READ = 16 * 1024;
     /** How long a connection that is to be closed after its answer may stay open. */
     private static final long SHUTDOWN_MILLIS = 1_000;
 
@@ -63,6 +66,8 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
     private boolean headed;
     /** Whether the connection may be used again after this answer, as far as its head tells. */
     private boolean reusable;
+    /** Bytes of the request's body that have been written. */
+    private long written;
     /** Bytes of the final answer's head, as far as it has arrived, and of all interim answers before it. */
     private long ahead;
 
@@ -158,6 +163,7 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
         awaiting = true;
         headed = false;
         ahead = 0;
+        written = 0;
         sent = false;
         heard = false;
         read = 0;
@@ -182,6 +188,9 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
         public void write(ChannelHandlerContext context, Object message, ChannelPromise promise) throws Exception {
             if (message instanceof HttpRequest) {
                 begin(context);
+            }
+            if (message instanceof HttpContent content) {
+                written += content.content().readableBytes();
             }
             boolean last = message instanceof LastHttpContent;
             super.write(context, message, promise.unvoid().addListener(done -> {
@@ -209,7 +218,8 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
                 boolean unasked = bytes.isReadable();
                 bytes.release();
                 if (unasked) {
-                    connection.close();
+                    connection.close(); // out of the pool
+                    context.close(); // at once, whatever waits to be written
                 }
                 return;
             }
@@ -246,7 +256,8 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
                 }
                 headed = true;
                 requireKnownCoding(head.headers());
-                reusable = sent && HttpUtil.isKeepAlive(head);
+                boolean unread = head.status().code() >= 400 && written > SURELY_READ; // refused by its head, perhaps
+                reusable = sent && !unread && HttpUtil.isKeepAlive(head);
             }
             if (out.get(out.size() - 1) instanceof LastHttpContent last && last.decoderResult().isSuccess()) {
                 endAnswer(context, in.isReadable());
