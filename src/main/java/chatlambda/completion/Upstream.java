@@ -275,7 +275,8 @@ public final class Upstream {
 
     private static boolean isClosed(Throwable failure) {
         Throwable root = root(failure);
-        return root instanceof HttpClosedException || root instanceof ClosedChannelException || "Connection was closed".equals(root.getMessage());
+        return root instanceof HttpClosedException || root instanceof ClosedChannelException
+                || "Connection was closed".equals(root.getMessage());
     }
 
     /** What is wrong with TLS, as the innermost of the exceptions that says anything says it. */

@@ -81,7 +81,8 @@ public final class RuntimeApi implements Closeable {
 
     /** Hands back an answer as it comes, on a connection of its own, which must be closed after it. */
     ResponseStream stream(Invocation invocation, String contentType) throws IOException {
-        return new ResponseStream(open(end(invocation)), "POST " + PATH + "invocation/" + invocation.requestId() + "/response HTTP/1.1\r\nHost: "
+        return new ResponseStream(open(end(invocation)),
+                "POST " + PATH + "invocation/" + invocation.requestId() + "/response HTTP/1.1\r\nHost: "
                 + address + "\r\nUser-Agent: chat-lambda\r\n" + echo(invocation) + "Content-Type: " + contentType + "\r\n");
     }
 
