@@ -1,5 +1,5 @@
 import chatlambda.access.Access;
-import chatlambda.completion.ChatError;
+import chatlambda.chat.ChatError;
 
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;

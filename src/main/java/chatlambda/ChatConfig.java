@@ -1,7 +1,7 @@
 package chatlambda;
 
 import chatlambda.access.Access;
-import chatlambda.completion.Limits;
+import chatlambda.chat.Limits;
 import chatlambda.secret.Secret;
 import io.quarkus.runtime.configuration.DurationConverter;
 import io.smallrye.config.ConfigMapping;

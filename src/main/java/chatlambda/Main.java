@@ -2,13 +2,13 @@ package chatlambda;
 
 import chatlambda.ChatConfig.Settings;
 import chatlambda.access.Access;
-import chatlambda.completion.Upstream;
+import chatlambda.chat.UpstreamKey;
 import chatlambda.log.AccessLog;
 import chatlambda.log.JsonLines;
 import chatlambda.runtime.InvocationLoop;
 import chatlambda.runtime.RuntimeApi;
 import chatlambda.secret.Secret;
-import chatlambda.secret.UpstreamKey;
+import chatlambda.upstream.Upstream;
 import io.quarkus.runtime.LaunchMode;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.QuarkusApplication;

@@ -2,11 +2,11 @@ package chatlambda;
 
 import chatlambda.ChatConfig.Settings;
 import chatlambda.access.Access;
-import chatlambda.completion.Upstream;
+import chatlambda.http.HttpReader;
 import chatlambda.log.AccessLog;
-import chatlambda.runtime.HttpReader;
 import chatlambda.runtime.InvocationLoop;
 import chatlambda.runtime.RuntimeApi;
+import chatlambda.upstream.Upstream;
 import org.jboss.logging.Logger;
 
 import java.io.Closeable;

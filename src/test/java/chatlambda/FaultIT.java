@@ -9,9 +9,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import chatlambda.ScriptedUpstream.Script;
+import chatlambda.http.HttpReader;
 import chatlambda.local.LocalLambda.InvokeMode;
 import chatlambda.local.Outcome;
-import chatlambda.runtime.HttpReader;
 import jakarta.json.JsonObject;
 import jakarta.json.JsonString;
 import java.io.IOException;

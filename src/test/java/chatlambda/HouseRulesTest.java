@@ -30,27 +30,33 @@ class HouseRulesTest {
     private static final DescribedPredicate<JavaClass> PRODUCTION =
             resideInAPackage("chatlambda..").and(DescribedPredicate.not(resideInAPackage("chatlambda.local.."))).as("are in production");
 
-    /** Only ChatFunction knows both what Lambda delivers and what the upstream is asked. */
+    /** The arrows between the packages: each knows itself and those named here, and of what is not ours anything. */
+    @ArchTest
+    static final ArchRule jsonKnowsNoneOfUs = packageKnows("json");
+
+    @ArchTest
+    static final ArchRule httpKnowsNoneOfUs = packageKnows("http");
+
     @ArchTest
     static final ArchRule eventKnowsJson = packageKnows("event", "json");
 
     @ArchTest
-    static final ArchRule completionKnowsJson = packageKnows("completion", "json");
+    static final ArchRule chatKnowsJson = packageKnows("chat", "json");
 
     @ArchTest
-    static final ArchRule accessKnowsCompletion = packageKnows("access", "completion");
+    static final ArchRule upstreamKnowsChatAndJson = packageKnows("upstream", "chat", "json");
 
     @ArchTest
-    static final ArchRule logKnowsCompletionAndJson = packageKnows("log", "completion", "json");
+    static final ArchRule accessKnowsChat = packageKnows("access", "chat");
 
     @ArchTest
-    static final ArchRule runtimeKnowsJson = packageKnows("runtime", "json");
+    static final ArchRule logKnowsChatAndJson = packageKnows("log", "chat", "json");
 
     @ArchTest
-    static final ArchRule secretKnowsJson = packageKnows("secret", "json");
+    static final ArchRule runtimeKnowsHttpAndJson = packageKnows("runtime", "http", "json");
 
     @ArchTest
-    static final ArchRule jsonKnowsNoneOfUs = packageKnows("json");
+    static final ArchRule secretKnowsChatAndJson = packageKnows("secret", "chat", "json");
 
     @ArchTest
     static final ArchRule nothingInProductionUsesLocal = noClasses().that(PRODUCTION)
@@ -73,7 +79,7 @@ class HouseRulesTest {
     /** What the two REST clients, to the upstream and to AWS, and Vert.x below them open is theirs; nobody else has a client. */
     @ArchTest
     static final ArchRule onlyTheUpstreamAndTheSecretHaveClients = noClasses().that(PRODUCTION)
-            .and().resideOutsideOfPackages("chatlambda.completion..", "chatlambda.secret..")
+            .and().resideOutsideOfPackages("chatlambda.upstream..", "chatlambda.secret..")
             .should().dependOnClassesThat(resideInAnyPackage("io.vertx.core.http..", "io.vertx.core.net..", "io.netty..",
                     "io.quarkus.rest.client..", "org.eclipse.microprofile.rest.client..", "jakarta.ws.rs.client.."))
             .orShould().accessTargetWhere(is("io\\.vertx\\.core\\.Vertx\\.create.*"));
@@ -100,7 +106,7 @@ class HouseRulesTest {
 
     @ArchTest
     static final ArchRule onlyReadersOfJsonUseJackson = noClasses().that(PRODUCTION)
-            .and().resideOutsideOfPackages("chatlambda.json..", "chatlambda.event..", "chatlambda.completion..", "chatlambda.secret..")
+            .and().resideOutsideOfPackages("chatlambda.json..", "chatlambda.event..", "chatlambda.chat..", "chatlambda.upstream..", "chatlambda.secret..")
             .should().dependOnClassesThat(resideInAnyPackage("com.fasterxml.jackson.."));
 
     @ArchTest
@@ -127,7 +133,6 @@ class HouseRulesTest {
             .should().accessTargetWhere(is("java\\.(util\\.Arrays\\.(equals|mismatch|compare.*)|nio\\.ByteBuffer\\.(equals|mismatch|compareTo)"
                     + "|lang\\.String\\.(equals.*|compareTo.*|contentEquals|startsWith|endsWith))"));
 
-    /** Itself and those, and of what is not ours anything. */
     private static ArchRule packageKnows(String name, String... others) {
         String itself = "chatlambda." + name + "..";
         var ours = Stream.concat(Stream.of(itself), Stream.of(others).map(other -> "chatlambda." + other + "..")).toArray(String[]::new);

@@ -1,6 +1,6 @@
 package chatlambda;
 
-import chatlambda.runtime.HttpReader;
+import chatlambda.http.HttpReader;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;

@@ -1,7 +1,7 @@
 package chatlambda.access;
 
-import chatlambda.completion.ChatError;
-import chatlambda.completion.Limits;
+import chatlambda.chat.ChatError;
+import chatlambda.chat.Limits;
 
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;

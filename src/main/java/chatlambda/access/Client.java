@@ -1,6 +1,6 @@
 package chatlambda.access;
 
-import chatlambda.completion.Limits;
+import chatlambda.chat.Limits;
 
 /**
  * Who asks.

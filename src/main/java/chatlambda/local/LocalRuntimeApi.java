@@ -1,6 +1,6 @@
 package chatlambda.local;
 
-import chatlambda.runtime.HttpReader;
+import chatlambda.http.HttpReader;
 import jakarta.json.Json;
 import org.jboss.logging.Logger;
 

@@ -1,6 +1,6 @@
 package chatlambda.log;
 
-import chatlambda.completion.Usage;
+import chatlambda.chat.Usage;
 import chatlambda.json.JsonOut;
 
 import java.time.Instant;

@@ -1,5 +1,6 @@
 package chatlambda.runtime;
 
+import chatlambda.http.HttpReader;
 import org.jboss.logging.Logger;
 
 import java.io.ByteArrayInputStream;

@@ -1,5 +1,6 @@
 package chatlambda.runtime;
 
+import chatlambda.http.HttpReader;
 import chatlambda.json.JsonOut;
 import org.jboss.logging.Logger;
 

@@ -1,5 +1,6 @@
 package chatlambda.secret;
 
+import chatlambda.chat.UpstreamKey;
 import chatlambda.json.Json;
 import chatlambda.json.JsonOut;
 import com.fasterxml.jackson.core.JsonParser;

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import chatlambda.http.HttpReader;
 import chatlambda.runtime.InvocationLoop.FunctionError;
 import chatlambda.runtime.InvocationLoop.Response.Whole;
 import java.io.IOException;

@@ -1,7 +1,0 @@
-package chatlambda.completion;
-
-import java.util.Map;
-
-/** A completion whose body is here, byte for byte as the upstream sent it. */
-public record Completion(int status, Map<String, String> headers, byte[] body, Usage usage) implements Answer {
-}
