@@ -1,7 +1,6 @@
 import jakarta.json.Json;
 import jakarta.json.JsonArrayBuilder;
 import jakarta.json.JsonObjectBuilder;
-
 import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
@@ -246,7 +245,8 @@ public final class Bench {
     private static JsonObjectBuilder line(double[][][] rounds, int from, int cost) {
         double[] x = Arrays.stream(SIZES).mapToDouble(bytes -> bytes / 1048576.0).toArray();
         double[] y = new double[x.length];
-        Arrays.setAll(y, size -> Arrays.stream(rounds).mapToDouble(round -> round[from + size][cost]).sorted().toArray()[rounds.length / 2]);
+        Arrays.setAll(y, size -> Arrays.stream(rounds).mapToDouble(round -> round[from + size][cost]).sorted()
+                .toArray()[rounds.length / 2]);
         double xMean = Arrays.stream(x).average().orElseThrow();
         double yMean = Arrays.stream(y).average().orElseThrow();
         double xx = 0;

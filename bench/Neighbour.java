@@ -4,7 +4,6 @@ import chatlambda.local.Outcome;
 import chatlambda.local.StubChat;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
-
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -52,7 +51,8 @@ public final class Neighbour {
     private static final Duration AWAY = Duration.ofMillis(20);
 
     /** What fills large messages: some of it is escaped in JSON, as in prose. */
-    private static final String LINE = "It is a truth, \\\"universally\\\" acknowledged, that a body of this size wants to be passed on.\\n";
+    private static final String LINE = "It is a truth, \\\"universally\\\" acknowledged, "
+            + "that a body of this size wants to be passed on.\\n";
     private static final String ANSWER = "You said: Hello";
 
     private final Map<Integer, byte[]> completions = new ConcurrentHashMap<>();

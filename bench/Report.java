@@ -1,6 +1,5 @@
 import jakarta.json.Json;
 import jakarta.json.JsonObject;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -60,7 +59,8 @@ public final class Report {
 
     private static void growth(StringBuilder text, JsonObject growth) {
         text.append("\nOne warm answer more for each MB (1,048,576 bytes) of request or answer, r2 of the straight line through the medians"
-                + " of 1 KB to 5 MB:\n\n| | wall, ms/MB | r2 | CPU, ms/MB | r2 | peak memory, MB/MB | r2 |\n|---|---:|---:|---:|---:|---:|---:|\n");
+                + " of 1 KB to 5 MB:\n\n| | wall, ms/MB | r2 | CPU, ms/MB | r2 | peak memory, MB/MB | r2 |\n"
+                + "|---|---:|---:|---:|---:|---:|---:|\n");
         for (String direction : List.of("request", "answer")) {
             growth.forEach((name, lines) -> {
                 if (!name.equals("bytes")) {
@@ -76,7 +76,11 @@ public final class Report {
 
     private static String number(JsonObject from, String name) {
         double value = from.getJsonNumber(name).doubleValue();
-        return String.format(Locale.ROOT, value < 10 ? "%.2f" : value < 100 ? "%.1f" : "%.0f", value);
+        int decimals = 0;
+        if (value < 100) {
+            decimals = value < 10 ? 2 : 1;
+        }
+        return String.format(Locale.ROOT, "%." + decimals + "f", value);
     }
 
     private static String megabytes(JsonObject run, String name) {

@@ -1,6 +1,7 @@
 import chatlambda.access.Access;
+import chatlambda.access.Client;
 import chatlambda.chat.ChatError;
-
+import chatlambda.chat.Limits;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.util.Arrays;
@@ -24,7 +25,8 @@ public final class Timing {
 
     public static void main(String[] args) throws Exception {
         byte[] hash = MessageDigest.getInstance("SHA-256").digest(KEY.getBytes(StandardCharsets.UTF_8));
-        var access = new Access(Access.Mode.KEYS, List.of(new Access.Key("app", hash)), Map.of());
+        var client = new Client("app", () -> "not used", Limits.NONE);
+        var access = new Access(Access.Mode.KEYS, List.of(new Access.Key(client, hash)), client, client);
         report("keys as the function finds them", key -> {
             try {
                 access.admit(Map.of("x-api-key", key));

@@ -1,6 +1,5 @@
 package chatlambda;
 
-import chatlambda.ChatConfig.Settings;
 import chatlambda.access.Access;
 import chatlambda.chat.UpstreamKey;
 import chatlambda.log.AccessLog;
@@ -15,25 +14,26 @@ import io.quarkus.runtime.QuarkusApplication;
 import io.quarkus.runtime.annotations.QuarkusMain;
 import io.quarkus.tls.TlsConfigurationRegistry;
 import io.vertx.core.Vertx;
-import org.jboss.logging.Logger;
-import sun.misc.Signal;
-
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.util.ArrayList;
 import java.util.Map;
+import org.eclipse.microprofile.config.Config;
+import org.eclipse.microprofile.config.ConfigValue;
+import org.jboss.logging.Logger;
+import sun.misc.Signal;
 
 /** Starts the function: settings, upstream, loop. In dev mode {@code chatlambda.local} does the same beside a Lambda of its own. */
 @QuarkusMain
 public final class Main implements QuarkusApplication {
 
-    private final ChatConfig config;
+    private final Config config;
     private final TlsConfigurationRegistry tls;
     private final Vertx vertx;
 
-    public Main(ChatConfig config, TlsConfigurationRegistry tls, Vertx vertx) {
+    public Main(Config config, TlsConfigurationRegistry tls, Vertx vertx) {
         this.config = config;
         this.tls = tls;
         this.vertx = vertx;
@@ -68,11 +68,11 @@ public final class Main implements QuarkusApplication {
         try (var api = new RuntimeApi(address)) {
             InvocationLoop loop;
             try {
-                var settings = Settings.of(config, System.getenv());
+                var settings = Settings.of(name -> text(config, name), System.getenv());
                 loop = start(api, settings, System.getenv(), new FileOutputStream(FileDescriptor.out), tls, vertx);
-            } catch (ChatConfig.Invalid | Secret.Unavailable e) {
+            } catch (Settings.Invalid | Secret.Unavailable e) {
                 log().error(e.getMessage());
-                api.failInit(e instanceof ChatConfig.Invalid ? "Runtime.InvalidConfiguration" : "Runtime.SecretUnavailable", e.getMessage());
+                api.failInit(e instanceof Settings.Invalid ? "Runtime.InvalidConfiguration" : "Runtime.SecretUnavailable", e.getMessage());
                 return 1;
             }
             loop.run();
@@ -81,6 +81,18 @@ public final class Main implements QuarkusApplication {
             log().errorf("the function ends: %s", e.getMessage() != null ? e.getMessage() : e.getClass().getSimpleName());
             return 1;
         }
+    }
+
+    /**
+     * A setting's text, for {@link Settings#of}.
+     *
+     * @param name without {@code chat.}
+     * @return null where it is not set; empty where it is set to nothing, or to an expression that names what is not set: no default counts
+     *         then, which nobody asked for
+     */
+    public static String text(Config config, String name) {
+        ConfigValue found = config.getConfigValue("chat." + name);
+        return found.getValue() == null && found.getRawValue() != null ? "" : found.getValue();
     }
 
     /** Not a constant: it would set logging up before Quarkus has chosen the log manager. */
@@ -97,13 +109,14 @@ public final class Main implements QuarkusApplication {
      */
     public static InvocationLoop start(RuntimeApi api, Settings settings, Map<String, String> environment, OutputStream lines,
             TlsConfigurationRegistry tls, Vertx vertx) throws Secret.Unavailable {
-        if (settings.access().mode() == Access.Mode.KEYS && settings.access().keys().isEmpty()) {
+        if (settings.auth() == Access.Mode.KEYS && settings.clientKeys().isEmpty()) {
             log().warn("nobody may call over HTTP: chat.client-keys (CHAT_CLIENT_KEYS) is empty, and chat.auth (CHAT_AUTH) is keys:"
                     + " every such request gets 401");
         }
         String key = settings.apiKey();
-        var secret = key != null && Secret.looksLikeArn(key) ? Secret.read(key, environment, settings.connectTimeout()) : null;
-        var upstream = new Upstream(settings.upstream(), settings.connectTimeout(), settings.keepAlive(), tls.getDefault(), vertx);
+        var secret = key != null && Secret.looksLikeArn(key) ? Secret.startReading(key, environment, settings.connectTimeout()) : null;
+        var upstream = new Upstream(new Upstream.Options(settings.upstream(), settings.connectTimeout(), settings.timeout(),
+                settings.streamIdleTimeout(), settings.keepAlive(), settings.streams()), tls.getDefault(), vertx);
         if (!settings.primeTimeout().isZero()) {
             Rehearsal.run(settings, upstream);
         }
@@ -111,6 +124,6 @@ public final class Main implements QuarkusApplication {
         var models = new ArrayList<>(settings.fallbackModels());
         models.add(settings.model());
         var log = new AccessLog(lines, settings.metrics(), models, environment);
-        return new InvocationLoop(api, new ChatFunction(settings, settings.access(), upstream, upstreamKey, log));
+        return new InvocationLoop(api, new ChatFunction(settings, settings.access(upstreamKey), upstream, log));
     }
 }

@@ -1,15 +1,16 @@
 package chatlambda;
 
-import chatlambda.ChatConfig.Settings;
 import chatlambda.access.Access;
+import chatlambda.access.Client;
+import chatlambda.chat.Limits;
 import chatlambda.http.HttpReader;
 import chatlambda.log.AccessLog;
-import chatlambda.runtime.InvocationLoop;
-import chatlambda.runtime.RuntimeApi;
+import chatlambda.runtime.FunctionError;
+import chatlambda.runtime.Invocation;
+import chatlambda.runtime.Response;
+import chatlambda.runtime.Turn;
+import chatlambda.upstream.Deadline;
 import chatlambda.upstream.Upstream;
-import org.jboss.logging.Logger;
-
-import java.io.Closeable;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.net.InetAddress;
@@ -17,20 +18,21 @@ import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import org.jboss.logging.Logger;
 
 /**
- * Runs the whole path once before the first event, while Lambda still gives a whole core: one made-up event from a stand-in for the
- * Runtime API to a stand-in for the upstream, both on loopback; meanwhile the real upstream is connected, and sent nothing. What
- * fails here is a log line.
+ * Runs the whole path once before the first event, while Lambda still gives a whole core: one made-up event, answered by a stand-in for
+ * the upstream on loopback; meanwhile the real upstream is connected, and sent nothing. What fails here is a log line.
  */
-final class Rehearsal implements Closeable {
+final class Rehearsal {
 
     private static final Logger LOG = Logger.getLogger(Rehearsal.class);
 
@@ -38,34 +40,22 @@ final class Rehearsal implements Closeable {
     private static final String EVENT = "{\"rawPath\":\"/v1/chat/completions\",\"headers\":{\"content-type\":\"application/json\","
             + "\"authorization\":\"Bearer rehearsal\"},"
             + "\"requestContext\":{\"http\":{\"method\":\"POST\"}},\"body\":\"" + CHAT + "\",\"isBase64Encoded\":false}";
+    private static final String KEY_SHA_256 = "2bcd3e14dca8fdb18ca3d4e958bb1c4df002598ae6e5d80fc9d9824a6b5dc450";
 
-    private static final Access ACCESS = new Access(Access.Mode.KEYS, List.of(new Access.Key("rehearsal", HexFormat.of().parseHex(
-            "2bcd3e14dca8fdb18ca3d4e958bb1c4df002598ae6e5d80fc9d9824a6b5dc450"))), Map.of());
-
-    private final ServerSocket server = new ServerSocket(0, 4, InetAddress.getLoopbackAddress());
-    private final boolean streams;
-
-    private Rehearsal(boolean streams) throws IOException {
-        this.streams = streams;
+    private Rehearsal() {
     }
 
+    /** Returns when both are done, or {@code chat.prime-timeout} is over. */
     static void run(Settings settings, Upstream upstream) {
-        long start = System.nanoTime();
-        var connected = new CompletableFuture<Void>();
-        upstream.connect().onComplete(done -> {
-            if (done.succeeded()) {
-                connected.complete(null);
-            } else {
-                connected.completeExceptionally(done.cause());
-            }
-        });
-        try (var rehearsal = new Rehearsal(settings.responseMode() == ChatConfig.ResponseMode.STREAM)) {
-            rehearsal.play(settings, upstream);
+        var deadline = Deadline.at(Instant.now().plus(settings.primeTimeout()), "raise chat.prime-timeout");
+        var connected = upstream.connect();
+        try {
+            play(settings, upstream);
         } catch (IOException e) {
             LOG.warnf("no rehearsal: %s", e.getMessage());
         }
         try {
-            connected.get(settings.primeTimeout().toNanos() - (System.nanoTime() - start), TimeUnit.NANOSECONDS);
+            connected.get(deadline.left().toNanos(), TimeUnit.NANOSECONDS);
         } catch (ExecutionException e) {
             LOG.warnf("%s: the first request will try again", upstream.reason(e.getCause()));
         } catch (TimeoutException e) {
@@ -76,56 +66,54 @@ final class Rehearsal implements Closeable {
         }
     }
 
-    private void play(Settings settings, Upstream upstream) throws IOException {
-        var thread = new Thread(this::accept, "rehearsal");
-        thread.setDaemon(true);
-        thread.start();
-        String address = "127.0.0.1:" + server.getLocalPort();
-        try (var api = new RuntimeApi(address)) {
+    private static void play(Settings settings, Upstream upstream) throws IOException {
+        boolean streams = settings.streams();
+        try (var server = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            var thread = new Thread(() -> answerOnce(server, streams), "rehearsal");
+            thread.setDaemon(true);
+            thread.start();
+            var client = new Client("rehearsal", () -> "rehearsal", Limits.NONE);
+            var key = new Access.Key(client, HexFormat.of().parseHex(KEY_SHA_256));
+            var access = new Access(Access.Mode.KEYS, List.of(key), client, client);
             var log = new AccessLog(OutputStream.nullOutputStream(), settings.metrics(), List.of(settings.model()), Map.of());
-            var function = new ChatFunction(settings, ACCESS, upstream.standIn(URI.create("http://" + address)), () -> "rehearsal", log);
-            new InvocationLoop(api, function).turn();
-        }
-    }
-
-    private void accept() {
-        try {
-            while (true) {
-                Socket connection = server.accept();
-                var thread = new Thread(() -> serve(connection), "rehearsal");
-                thread.setDaemon(true);
-                thread.start();
+            var standIn = upstream.standIn(URI.create("http://127.0.0.1:" + server.getLocalPort()));
+            String event = EVENT.formatted(streams ? ",\\\"stream\\\":true" : "");
+            Turn turn = new ChatFunction(settings, access, standIn, log).begin(new Invocation("rehearsal", null, null,
+                    Instant.now().plus(Duration.ofDays(1)), System.nanoTime(), event.getBytes(StandardCharsets.US_ASCII)));
+            if (!beginning(turn.respond()).contains("\"statusCode\":200")) {
+                LOG.warn("the rehearsal was not answered with 200: the first event will be slower");
             }
-        } catch (IOException e) {
-            LOG.debug("the rehearsal is over");
+            turn.close(Turn.Delivery.HANDED_OVER);
+        } catch (FunctionError e) {
+            throw new IOException(e.getMessage());
         }
     }
 
-    private void serve(Socket connection) {
-        try (connection) {
+    /** A whole response, or a stream's first bytes, which hold its status; the others are read too. */
+    private static String beginning(Response response) throws FunctionError {
+        if (response instanceof Response.Whole whole) {
+            return new String(whole.document(), StandardCharsets.UTF_8);
+        }
+        try (var chunks = ((Response.Streamed) response).chunks()) {
+            byte[] first = chunks.next(Duration.ZERO);
+            byte[] next = first;
+            while (next != null) {
+                next = chunks.next(Duration.ofSeconds(1));
+            }
+            return new String(first, StandardCharsets.UTF_8);
+        }
+    }
+
+    private static void answerOnce(ServerSocket server, boolean streams) {
+        try (Socket connection = server.accept()) {
             var reader = new HttpReader(connection.getInputStream());
-            for (HttpReader.Head head; (head = reader.head()) != null;) {
-                byte[] said = reader.body(head);
-                if (head.startLine().contains("/invocation/rehearsal/") && said.length > 0
-                        && !new String(said, StandardCharsets.UTF_8).contains("\"statusCode\":200")) {
-                    LOG.warn("the rehearsal was not answered with 200: the first event will be slower");
-                }
-                boolean next = head.startLine().startsWith("GET");
-                boolean chat = head.startLine().contains("completions");
-                String body = next ? EVENT.formatted(streams ? ",\\\"stream\\\":true" : "")
-                        : chat ? streams ? "data: {}\n\ndata: [DONE]\n\n" : "{\"choices\":[]}" : "{}";
-                String type = chat && streams ? "text/event-stream" : "application/json";
-                connection.getOutputStream().write(("HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: rehearsal\r\nContent-Type: " + type
-                        + "\r\nLambda-Runtime-Deadline-Ms: " + (System.currentTimeMillis() + TimeUnit.DAYS.toMillis(1))
-                        + "\r\nContent-Length: " + body.length() + "\r\n\r\n" + body).getBytes(StandardCharsets.US_ASCII));
-            }
+            reader.body(reader.head());
+            String type = streams ? "text/event-stream" : "application/json";
+            String body = streams ? "data: {}\n\ndata: [DONE]\n\n" : "{\"choices\":[]}";
+            connection.getOutputStream().write(("HTTP/1.1 200 OK\r\nContent-Type: " + type + "\r\nContent-Length: " + body.length()
+                    + "\r\n\r\n" + body).getBytes(StandardCharsets.US_ASCII));
         } catch (IOException e) {
             LOG.debug("the rehearsal is over");
         }
-    }
-
-    @Override
-    public void close() throws IOException {
-        server.close();
     }
 }

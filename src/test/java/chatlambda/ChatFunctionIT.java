@@ -104,6 +104,49 @@ class ChatFunctionIT {
         post(CHAT).post(path).then().statusCode(200).body(equalTo(COMPLETION));
     }
 
+    /** A mapping key or listener prefix before {@code /v1}, a slash too many, and Azure's form, behind each front door. */
+    @ParameterizedTest
+    @ValueSource(strings = { "/llm/v1/chat/completions", "//v1/chat/completions", "/openai/deployments/other/chat/completions" })
+    void whatStandsBeforeTheChatRouteDoesNotMatter(String path) {
+        for (String door : new String[] { "http-api", "http-api-stage", "function-url", "rest-api", "rest-api-from-http-api", "alb" }) {
+            String event = Events.file(door).replace("POST /v1/chat/completions", "$default").replace("/v1/chat/completions", path);
+            var reply = function.reply(event);
+            assertEquals(200, reply.getInt("statusCode"), door);
+            assertEquals(COMPLETION, reply.getString("body"), door);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            /openai/deployments/gpt-4o/chat/completions  | gpt-4o
+            /deployments/a%2Fb+c/chat/completions/       | a/b+c
+            /deployments/a/b/chat/completions            | google/gemini-2.5-pro-preview-05-06
+            """)
+    void azuresDeploymentIsTheModelOfARequestThatNamesNone(String path, String model) {
+        upstream.script(answering(200, "application/json", COMPLETION));
+        var reply = function.reply(Events.http("POST", path, "application/json", "{\"messages\":[{\"role\":\"user\"}]}"));
+        assertEquals(200, reply.getInt("statusCode"));
+        assertEquals(model, reply.getJsonObject("headers").getString("x-chat-model"));
+        assertEquals("{\"model\":\"" + model + "\",\"messages\":[{\"role\":\"user\"}]}", upstream.request().text());
+        upstream.script(answering(200, "application/json", COMPLETION));
+        assertEquals(200, status(Events.http("POST", path, "application/json", CHAT)));
+        assertEquals(CHAT, upstream.request().text(), "a model that the body names goes before");
+    }
+
+    @Test
+    void aModelThatThePathNamesIsSubjectToTheLimits() {
+        upstream.script(answering(200, "application/json", COMPLETION));
+        try (var limited = Deployed.against(upstream.url(), Map.of("CHAT_MODEL", "a", "CHAT_ALLOWED_MODELS", "a"))) {
+            String body = "{\"messages\":[{\"role\":\"user\"}]}";
+            var refused = limited.reply(Events.http("POST", "/deployments/b/chat/completions", "application/json", body));
+            assertEquals(403, refused.getInt("statusCode"));
+            assertEquals("model_not_allowed", Deployed.error(refused).getString("code"));
+            assertTrue(upstream.requests.isEmpty());
+            var allowed = limited.reply(Events.http("POST", "/deployments/a/chat/completions", "application/json", body));
+            assertEquals(200, allowed.getInt("statusCode"));
+        }
+    }
+
     @Test
     void a201IsAnsweredAs200AndTheLambdaRequestIdStandsInForTheUpstreams() {
         upstream.script(answering(201, "application/json", COMPLETION));
@@ -121,7 +164,9 @@ class ChatFunctionIT {
     @CsvSource(delimiter = '|', quoteCharacter = '`', textBlock = """
             GET  | /v1/chat/completions | application/json | {} | 405 | GET is not allowed here
             POST | /v1/models           | application/json | {} | 404 | no such path: /v1/models
-            POST | /x/v1/chat/completions | application/json | {} | 404 | no such path
+            POST | /v1/chat/completions/x | application/json | {} | 404 | no such path
+            POST | /v1/Chat/Completions | application/json | {} | 404 | no such path
+            GET  | /llm/v1/chat/completions | application/json | {} | 405 | GET is not allowed here
             POST | /v1/chat/completions | text/plain       | {} | 415 | the content type is text/plain
             POST | /v1/chat/completions | application/json | {} | 400 | messages is missing
             POST | /v1/chat/completions | application/json | `` | 400 | the request body is empty

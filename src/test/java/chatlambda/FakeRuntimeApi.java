@@ -77,7 +77,8 @@ final class FakeRuntimeApi implements AutoCloseable {
                 }
                 byte[] body = event.getBytes(StandardCharsets.UTF_8);
                 connection.getOutputStream().write(("HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: r\r\nLambda-Runtime-Deadline-Ms: "
-                        + (System.currentTimeMillis() + timeout.toMillis()) + "\r\nContent-Length: " + body.length + "\r\n\r\n").getBytes());
+                        + (System.currentTimeMillis() + timeout.toMillis())
+                        + "\r\nContent-Length: " + body.length + "\r\n\r\n").getBytes());
                 connection.getOutputStream().write(body);
                 secondEventTaken.countDown();
             }

@@ -6,6 +6,7 @@ import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyP
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideOutsideOfPackages;
 import static com.tngtech.archunit.lang.conditions.ArchConditions.accessField;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.fields;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 
 import chatlambda.access.Access;
@@ -84,17 +85,17 @@ class HouseRulesTest {
                     "io.quarkus.rest.client..", "org.eclipse.microprofile.rest.client..", "jakarta.ws.rs.client.."))
             .orShould().accessTargetWhere(is("io\\.vertx\\.core\\.Vertx\\.create.*"));
 
-    /** Main has the mapping injected and makes settings of it; image is how Quarkus' own configuration comes to be in the binary. */
+    /** Main is given it and passes its texts on; image is how Quarkus' own configuration comes to be in the binary. */
     @ArchTest
-    static final ArchRule onlyChatConfigReadsSettings = noClasses().that(PRODUCTION).and().resideOutsideOfPackage("chatlambda.image..")
-            .and().doNotBelongToAnyOf(ChatConfig.class)
+    static final ArchRule onlyMainKnowsTheConfiguration = noClasses().that(PRODUCTION).and().resideOutsideOfPackage("chatlambda.image..")
+            .and().doNotBelongToAnyOf(Main.class)
             .should().dependOnClassesThat(resideInAnyPackage("org.eclipse.microprofile.config..", "io.smallrye.config.."))
             .orShould().beAnnotatedWith(ConfigProperty.class);
 
     @ArchTest
-    static final ArchRule onlyMainHandsSettingsOut = noClasses().that(PRODUCTION).and().resideOutsideOfPackage("chatlambda.image..")
-            .and().doNotBelongToAnyOf(ChatConfig.class, Main.class)
-            .should().dependOnClassesThat(named("are ChatConfig itself, not its Settings", "chatlambda\\.ChatConfig"))
+    static final ArchRule onlySettingsReadsSettings = noClasses().that(PRODUCTION)
+            .and().doNotBelongToAnyOf(Settings.class, SettingsReader.class)
+            .should().dependOnClassesThat(named("read settings", "chatlambda\\.SettingsReader"))
             .because("what was given is text; Settings are what is valid");
 
     /** Lambda's own variables: Main passes them on. The image's are looked through for Quarkus' settings. */
@@ -106,7 +107,8 @@ class HouseRulesTest {
 
     @ArchTest
     static final ArchRule onlyReadersOfJsonUseJackson = noClasses().that(PRODUCTION)
-            .and().resideOutsideOfPackages("chatlambda.json..", "chatlambda.event..", "chatlambda.chat..", "chatlambda.upstream..", "chatlambda.secret..")
+            .and().resideOutsideOfPackages("chatlambda.json..", "chatlambda.event..", "chatlambda.chat..",
+                    "chatlambda.upstream..", "chatlambda.secret..")
             .should().dependOnClassesThat(resideInAnyPackage("com.fasterxml.jackson.."));
 
     @ArchTest
@@ -130,8 +132,19 @@ class HouseRulesTest {
 
     @ArchTest
     static final ArchRule accessComparesNothingElse = noClasses().that().resideInAPackage("chatlambda.access..")
-            .should().accessTargetWhere(is("java\\.(util\\.Arrays\\.(equals|mismatch|compare.*)|nio\\.ByteBuffer\\.(equals|mismatch|compareTo)"
+            .should().accessTargetWhere(is("java\\.(util\\.Arrays\\.(equals|mismatch|compare.*)"
+                    + "|nio\\.ByteBuffer\\.(equals|mismatch|compareTo)"
                     + "|lang\\.String\\.(equals.*|compareTo.*|contentEquals|startsWith|endsWith))"));
+
+    /** Main is given Vert.x by Quarkus, and hands it on. */
+    @ArchTest
+    static final ArchRule onlyTheUpstreamUsesVertx = noClasses().that(PRODUCTION).and().resideOutsideOfPackage("chatlambda.upstream..")
+            .and().doNotBelongToAnyOf(Main.class)
+            .should().dependOnClassesThat(resideInAnyPackage("io.vertx.."));
+
+    /** What belongs to one invocation is in its turn; several turns may run at once. */
+    @ArchTest
+    static final ArchRule noStaticFieldChanges = fields().that().areDeclaredInClassesThat(PRODUCTION).and().areStatic().should().beFinal();
 
     private static ArchRule packageKnows(String name, String... others) {
         String itself = "chatlambda." + name + "..";

@@ -31,7 +31,7 @@ final class ScriptedUpstream implements AutoCloseable {
     /** Answers one request; the connection is kept unless it closes the socket. */
     interface Script {
 
-        /** Whether it answers when no more than a request's head is there; the rest is never read, and the connection open for a second more. */
+        /** Whether it answers when a request's head is there; the rest is never read, and the connection open for a second more. */
         default boolean answersEarly(HttpReader.Head head, Socket connection) throws IOException {
             return false;
         }

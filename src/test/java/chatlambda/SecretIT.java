@@ -4,7 +4,6 @@ import static chatlambda.ScriptedUpstream.answering;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
-import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import chatlambda.ScriptedUpstream.Request;
@@ -14,10 +13,7 @@ import chatlambda.local.LocalLambda.InvokeMode;
 import jakarta.json.Json;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.net.URI;
-import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Duration;
@@ -49,18 +45,11 @@ class SecretIT {
     private static final String CHAT = "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}";
     private static final String TYPE = "application/x-amz-json-1.1";
 
-    private static Map<String, String> environment(String arn, ScriptedUpstream aws, ScriptedUpstream extension) throws IOException {
+    private static Map<String, String> environment(String arn, ScriptedUpstream aws) {
         var environment = new HashMap<>(Map.of("CHAT_API_KEY", arn, "AWS_ACCESS_KEY_ID", "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY", SECRET_KEY,
                 "AWS_SESSION_TOKEN", "sk-test-session", "AWS_REGION", "us-east-1"));
         environment.put(arn.equals(ARN) ? "AWS_ENDPOINT_URL_SECRETS_MANAGER" : "AWS_ENDPOINT_URL_SSM", aws.url().toString());
-        environment.put("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", Integer.toString(extension == null ? unused() : extension.url().getPort()));
         return environment;
-    }
-
-    private static int unused() throws IOException {
-        try (var socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            return socket.getLocalPort();
-        }
     }
 
     private static Script secret(String value) {
@@ -84,7 +73,7 @@ class SecretIT {
     void theServiceIsAskedOnceWithASignedRequest(String arn, String target, String service, String region) throws Exception {
         try (var aws = ScriptedUpstream.start(arn.equals(ARN) ? secret(OLD + "\\n") : parameter(OLD));
                 var upstream = ScriptedUpstream.start(knowing(OLD));
-                var function = Deployed.against(upstream.url(), environment(arn, aws, null))) {
+                var function = Deployed.against(upstream.url(), environment(arn, aws))) {
             assertEquals("{\"choices\":[]}", function.invoke(CHAT).text());
             assertEquals("{\"choices\":[]}", function.invoke(CHAT).text());
             Request request = aws.request();
@@ -124,7 +113,7 @@ class SecretIT {
     void botocoreFindsTheSameSignature(String arn, String service, String region) throws Exception {
         try (var aws = ScriptedUpstream.start(arn.equals(ARN) ? secret(OLD) : parameter(OLD));
                 var upstream = ScriptedUpstream.start(knowing(OLD));
-                var function = Deployed.against(upstream.url(), environment(arn, aws, null))) {
+                var function = Deployed.against(upstream.url(), environment(arn, aws))) {
             function.invoke(CHAT);
             String authorization = aws.request().head().field("authorization");
             String signature = signatureOfBotocore(aws.request(), aws.url().toString(), service, region);
@@ -160,62 +149,23 @@ class SecretIT {
         return signature;
     }
 
-    @Test
-    void theExtensionIsAskedWhereItIsThere() throws IOException {
-        try (var aws = ScriptedUpstream.start(answering(500, TYPE, "{}"));
-                var extension = ScriptedUpstream.start(secret(OLD));
-                var upstream = ScriptedUpstream.start(knowing(OLD));
-                var function = Deployed.against(upstream.url(), environment(ARN, aws, extension))) {
-            assertEquals("{\"choices\":[]}", function.invoke(CHAT).text());
-            assertEquals(0, aws.requests.size());
-            var request = extension.request();
-            assertEquals("sk-test-session", request.head().field("x-aws-parameters-secrets-token"));
-            String path = URLDecoder.decode(request.head().startLine(), StandardCharsets.UTF_8);
-            assertEquals("GET /secretsmanager/get?secretId=" + ARN + " HTTP/1.1", path);
-            assertNull(request.head().field("authorization"));
-        }
-    }
-
-    @Test
-    void theExtensionIsAskedForAParameterDecrypted() throws IOException {
-        try (var aws = ScriptedUpstream.start(answering(500, TYPE, "{}"));
-                var extension = ScriptedUpstream.start(parameter(OLD));
-                var upstream = ScriptedUpstream.start(knowing(OLD));
-                var function = Deployed.against(upstream.url(), environment(PARAMETER, aws, extension))) {
-            assertEquals("{\"choices\":[]}", function.invoke(CHAT).text());
-            String path = URLDecoder.decode(extension.request().head().startLine(), StandardCharsets.UTF_8);
-            assertEquals("GET /systemsmanager/parameters/get?name=" + PARAMETER + "&withDecryption=true HTTP/1.1", path);
-        }
-    }
-
-    @Test
-    void anExtensionThatIsNotReadyIsNotWaitedFor() throws IOException {
-        try (var aws = ScriptedUpstream.start(secret(OLD));
-                var extension = ScriptedUpstream.start(answering(400, "text/plain", "not ready to serve traffic, please wait"));
-                var upstream = ScriptedUpstream.start(knowing(OLD));
-                var function = Deployed.against(upstream.url(), environment(ARN, aws, extension))) {
-            assertEquals("{\"choices\":[]}", function.invoke(CHAT).text());
-            assertTrue(function.process.messages().get(0).contains("the secrets extension answered 400: asking the service itself"));
-        }
-    }
-
     @ParameterizedTest
     @CsvSource({ "buffered, BUFFERED", "stream, RESPONSE_STREAM" })
-    void aKeyThatWasRotatedIsReadAgainFromTheServiceOnceAMinute(String responseMode, InvokeMode mode) throws IOException {
-        try (var aws = ScriptedUpstream.start(secret(NEW));
-                var extension = ScriptedUpstream.start(secret(OLD));
+    void aKeyThatWasRotatedIsReadAgainOnceAMinute(String responseMode, InvokeMode mode) throws IOException {
+        try (var aws = ScriptedUpstream.start(secret(OLD));
                 var upstream = ScriptedUpstream.start(knowing(OLD))) {
-            var environment = environment(ARN, aws, extension);
+            var environment = environment(ARN, aws);
             environment.put("CHAT_RESPONSE_MODE", responseMode);
             environment.put("CHAT_RETRIES", "0");
             String streamed = CHAT.replace("\"model\"", "\"stream\":true,\"model\"");
             try (var function = Deployed.against(upstream.url(), environment, mode)) {
                 assertEquals("{\"choices\":[]}", function.invoke(streamed).text());
+                assertEquals(1, aws.requests.size());
+                aws.script(secret(NEW));
                 upstream.script(knowing(NEW));
                 assertEquals("{\"choices\":[]}", function.invoke(streamed).text());
                 assertEquals(2, upstream.requests.size());
                 assertEquals(1, aws.requests.size());
-                assertEquals(1, extension.requests.size(), "which would have answered from its cache");
                 upstream.script(knowing("sk-test-yet-another"));
                 var outcome = function.invoke(streamed);
                 assertTrue(outcome.functionError() && outcome.text().contains("upstream_key_rejected"), outcome.text());
@@ -229,7 +179,7 @@ class SecretIT {
     void aSecretThatIsTheSameStillIsNotTriedAgain() throws IOException {
         try (var aws = ScriptedUpstream.start(secret(OLD));
                 var upstream = ScriptedUpstream.start(knowing(NEW));
-                var function = Deployed.against(upstream.url(), environment(ARN, aws, null))) {
+                var function = Deployed.against(upstream.url(), environment(ARN, aws))) {
             String said = function.invoke(CHAT).text();
             assertTrue(said.contains("upstream_key_rejected"), said);
             assertEquals(1, upstream.requests.size());
@@ -252,7 +202,7 @@ class SecretIT {
     void aSecretThatCannotBeReadStopsTheStartAndLambdaIsToldWhy(int status, String answer, String said) throws Exception {
         try (var aws = ScriptedUpstream.start(answering(status, TYPE, answer));
                 var lambda = LocalLambda.start(0, InvokeMode.BUFFERED, Duration.ofSeconds(30))) {
-            var environment = environment(ARN, aws, null);
+            var environment = environment(ARN, aws);
             environment.putAll(Map.of("AWS_LAMBDA_RUNTIME_API", lambda.runtimeApi(), "CHAT_URL", "http://127.0.0.1:1", "CHAT_AUTH", "iam",
                     "CHAT_PRIME_TIMEOUT", "0s"));
             try (var process = Deployed.FunctionProcess.start(environment)) {
@@ -271,7 +221,7 @@ class SecretIT {
     void withoutCredentialsOrNetworkOrAddressTheStartSaysSo() throws Exception {
         for (String without : new String[] { "AWS_ACCESS_KEY_ID", "network", "address" }) {
             try (var aws = ScriptedUpstream.start(secret(OLD)); var lambda = LocalLambda.start(0, InvokeMode.BUFFERED, Duration.ofSeconds(30))) {
-                var environment = environment(ARN, aws, null);
+                var environment = environment(ARN, aws);
                 environment.putAll(Map.of("AWS_LAMBDA_RUNTIME_API", lambda.runtimeApi(), "CHAT_AUTH", "iam", "CHAT_PRIME_TIMEOUT", "0s"));
                 environment.remove(without);
                 environment.computeIfPresent("AWS_ENDPOINT_URL_SECRETS_MANAGER",

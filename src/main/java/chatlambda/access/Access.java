@@ -1,8 +1,7 @@
 package chatlambda.access;
 
 import chatlambda.chat.ChatError;
-import chatlambda.chat.Limits;
-
+import chatlambda.chat.UpstreamKey;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -11,19 +10,24 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * Who may call. A request over HTTP is let in by the key it brings, or was by its front door; another Lambda's by IAM.
+ * Who may call. A request over HTTP is let in by the key that it brings, or its front door has let it in before. Another Lambda is let in
+ * by IAM. Any thread may call.
  *
- * @param keys of clients, for {@link Mode#KEYS}
- * @param limits by client, and under {@link #EVERYBODY_ELSE} of all who have none of their own
+ * @param keys of the clients, for {@link Mode#KEYS}
+ * @param direct whoever may invoke the function without a front door, such as another Lambda
+ * @param others whom the front door has let in; a caller who brings the upstream's key has the same limits
  */
-public record Access(Mode mode, List<Key> keys, Map<String, Limits> limits) {
+public record Access(Mode mode, List<Key> keys, Client direct, Client others) {
 
-    public static final String EVERYBODY_ELSE = "";
     public static final String DIRECT = "direct";
-    private static final String IAM = "iam";
+    public static final String IAM = "iam";
     private static final String PASSTHROUGH = "passthrough";
     /** Names of callers that no client can have. */
     public static final Set<String> RESERVED = Set.of(DIRECT, IAM, PASSTHROUGH, "none");
+
+    private static final String BEARER = "bearer ";
+    /** Is cloned for each use, since it is not safe for threads. To look it up each time would cost the start. */
+    private static final MessageDigest SHA_256 = sha256();
 
     /** How callers over HTTP are known: {@code chat.auth}. */
     public enum Mode {
@@ -36,20 +40,23 @@ public record Access(Mode mode, List<Key> keys, Map<String, Limits> limits) {
     }
 
     /**
-     * A client's key, which is not here.
+     * A client and the SHA-256 of its key; the key itself is not kept. A client may have several.
      *
-     * @param sha256 of the key; what is kept in configurations opens nothing
+     * @param sha256 32 bytes
      */
-    public record Key(String client, byte[] sha256) {
+    public record Key(Client client, byte[] sha256) {
     }
 
-    private static final String BEARER = "bearer ";
-    /** Not looked up at run time, for which a start would pay. */
-    private static final MessageDigest SHA_256 = sha256();
+    /** A key that a caller has brought: it is never renewed, and its rejection is the caller's to mend. */
+    record CallersKey(String value) implements UpstreamKey {
+        @Override
+        public ChatError rejection(Map<String, String> headers) {
+            return ChatError.unauthorized("the upstream rejected this API key: use one of the upstream's");
+        }
+    }
 
     public Access {
         keys = List.copyOf(keys);
-        limits = Map.copyOf(limits);
     }
 
     /**
@@ -59,39 +66,38 @@ public record Access(Mode mode, List<Key> keys, Map<String, Limits> limits) {
     public Client admit(Map<String, String> headers) throws ChatError {
         return switch (mode) {
             case KEYS -> byKey(headers);
-            case IAM -> client(IAM, null);
-            case PASSTHROUGH -> client(PASSTHROUGH, upstreamKey(headers));
+            case IAM -> others;
+            case PASSTHROUGH -> new Client(PASSTHROUGH, callersKey(headers), others.limits());
         };
     }
 
-    /** Another Lambda, or whoever else may invoke the function. */
-    public Client direct() throws ChatError {
+    /**
+     * Another Lambda, or whoever else may invoke the function.
+     *
+     * @throws ChatError 401 with {@link Mode#PASSTHROUGH}, since nobody brings a key here
+     */
+    public Client admitDirect() throws ChatError {
         if (mode == Mode.PASSTHROUGH) {
             throw ChatError.unauthorized("a direct invocation brings no key to pass on (CHAT_AUTH=passthrough):"
                     + " invoke a function that has a CHAT_API_KEY");
         }
-        return client(DIRECT, null);
-    }
-
-    private Client client(String name, String upstreamKey) {
-        Limits own = limits.get(name);
-        return new Client(name, upstreamKey, own != null ? own : limits.getOrDefault(EVERYBODY_ELSE, Limits.NONE));
+        return direct;
     }
 
     private Client byKey(Map<String, String> headers) throws ChatError {
-        String name = find(presented(headers));
-        if (name == null) {
+        Client client = find(presented(headers));
+        if (client == null) {
             throw ChatError.unauthorized("incorrect API key: use one that this function's operator has given out");
         }
-        return client(name, null);
+        return client;
     }
 
-    private static String upstreamKey(Map<String, String> headers) throws ChatError {
+    private static UpstreamKey callersKey(Map<String, String> headers) throws ChatError {
         String key = presented(headers);
-        if (key.chars().anyMatch(c -> c <= ' ' || c > '~')) {
+        if (!UpstreamKey.fitsHeader(key)) {
             throw ChatError.unauthorized("incorrect API key: it has a character that no key has");
         }
-        return key;
+        return new CallersKey(key);
     }
 
     private static String presented(Map<String, String> headers) throws ChatError {
@@ -104,10 +110,10 @@ public record Access(Mode mode, List<Key> keys, Map<String, Limits> limits) {
         return key;
     }
 
-    /** The client whose key this is, or null; how long it takes tells nothing of any key. */
-    String find(String key) {
-        byte[] hash = SHA_256.digest(key.getBytes(StandardCharsets.UTF_8));
-        String found = null;
+    /** The client whose key this is, or null. Every key is compared, each in constant time, so that the time taken tells nothing of any. */
+    Client find(String key) {
+        byte[] hash = clone(SHA_256).digest(key.getBytes(StandardCharsets.UTF_8));
+        Client found = null;
         for (Key each : keys) {
             found = MessageDigest.isEqual(each.sha256, hash) ? each.client : found;
         }
@@ -119,6 +125,14 @@ public record Access(Mode mode, List<Key> keys, Map<String, Limits> limits) {
             return MessageDigest.getInstance("SHA-256");
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException(e); // cannot happen: every Java has it
+        }
+    }
+
+    private static MessageDigest clone(MessageDigest digest) {
+        try {
+            return (MessageDigest) digest.clone();
+        } catch (CloneNotSupportedException e) {
+            throw new IllegalStateException(e); // cannot happen: the JDK's own can be cloned
         }
     }
 }

@@ -1,7 +1,6 @@
 package chatlambda.chat;
 
 import chatlambda.json.JsonOut;
-
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.TreeMap;
@@ -24,46 +23,28 @@ public final class ChatError extends Exception {
         InvalidRequest, UpstreamError, UpstreamTimeout, UpstreamUnreachable, ResponseTooLarge
     }
 
-    /** What may be done about it without paying twice. */
-    public enum Recourse {
-        /** Nothing: something may have been generated, or the same would come again. */
-        NONE,
-        /** Not a byte of the request went out: its connection closed in that moment. There is another, and this was no request. */
-        UNSENT,
-        /** The request was not read: its connection had been closed before. */
-        AT_ONCE,
-        /** There was no connection. */
-        CONNECT,
-        /** The upstream has no room now. */
-        LATER,
-        /** This model is not to be had. */
-        ANOTHER_MODEL,
-        /** The key was refused, before anything was generated. */
-        ANOTHER_KEY;
-
-        /** One that cannot be reached for one model cannot be for another. */
-        public boolean anotherModel() {
-            return this == LATER || this == ANOTHER_MODEL;
-        }
-    }
-
     private final Kind kind;
     private final int status;
     private final String type;
     private final String param;
     private final String code;
-    private final transient Map<String, String> headers = new TreeMap<>();
-    private String more = "";
-    private Recourse recourse = Recourse.NONE;
-    private String outline;
+    private final transient Map<String, String> headers;
+    private final String members;
 
     public ChatError(Kind kind, int status, String type, String param, String code, String message) {
+        this(kind, status, type, param, code, message, Map.of(), "");
+    }
+
+    private ChatError(Kind kind, int status, String type, String param, String code, String message, Map<String, String> headers,
+            String members) {
         super(message, null, false, false);
         this.kind = kind;
         this.status = status;
         this.type = type;
         this.param = param;
         this.code = code;
+        this.headers = headers;
+        this.members = members;
     }
 
     /** The caller's fault. */
@@ -71,12 +52,13 @@ public final class ChatError extends Exception {
         return new ChatError(Kind.InvalidRequest, status, "invalid_request_error", param, null, message);
     }
 
-    /** The caller's fault, with a code by which a program can tell which. */
+    /** The caller's fault, with a code that programs can act on. */
     public static ChatError refused(int status, String param, String code, String message) {
-        return new ChatError(Kind.InvalidRequest, status, status == 403 ? "permission_error" : "invalid_request_error", param, code, message);
+        String type = status == 403 ? "permission_error" : "invalid_request_error";
+        return new ChatError(Kind.InvalidRequest, status, type, param, code, message);
     }
 
-    /** Nobody that is known, as OpenAI says it. */
+    /** No key, or none that is known; type and code are OpenAI's. */
     public static ChatError unauthorized(String message) {
         return refused(401, null, "invalid_api_key", message);
     }
@@ -87,7 +69,7 @@ public final class ChatError extends Exception {
 
     /** No answer in time; asking again would cost as much again. */
     public static ChatError timeout(String message) {
-        return new ChatError(Kind.UpstreamTimeout, 504, "timeout_error", null, "upstream_timeout", message).hopeless();
+        return new ChatError(Kind.UpstreamTimeout, 504, "timeout_error", null, "upstream_timeout", message).notRetryable();
     }
 
     /**
@@ -97,59 +79,46 @@ public final class ChatError extends Exception {
     public static ChatError tooLarge(long size, long limit) {
         return new ChatError(Kind.ResponseTooLarge, 502, "api_error", null, "response_too_large", "the answer takes " + size
                 + " bytes and this front door passes on at most " + limit
-                + ": ask for fewer tokens, or stream the answer from a Function URL").hopeless();
+                + ": ask for fewer tokens, or stream the answer from a Function URL").notRetryable();
     }
 
     public static ChatError tooLong(int limit) {
         return new ChatError(Kind.ResponseTooLarge, 502, "api_error", null, "response_too_large",
-                "the upstream's answer goes on after " + limit + " bytes, and no more of one are read: ask for fewer tokens").hopeless();
+                "the upstream's answer goes on after " + limit + " bytes, and no more of one are read: ask for fewer tokens")
+                .notRetryable();
     }
 
     /** An upstream 2xx that is no completion. */
     public static ChatError unusable(String message) {
-        return new ChatError(Kind.UpstreamError, 502, "api_error", null, null, message).hopeless();
+        return new ChatError(Kind.UpstreamError, 502, "api_error", null, null, message).notRetryable();
     }
 
-    /** A header to go with the answer. */
+    /** The same with these headers too, which go with the answer. */
+    public ChatError with(Map<String, String> more) {
+        var all = new TreeMap<>(headers);
+        all.putAll(more);
+        return new ChatError(kind, status, type, param, code, getMessage(), all, members);
+    }
+
     public ChatError with(String name, String value) {
-        headers.put(name, value);
-        return this;
+        return with(Map.of(name, value));
     }
 
-    /** @param members further members of the error object, each as {@code ,"name":value} */
-    public ChatError withMembers(String members) {
-        more = members;
-        return this;
+    /** @param more members of the error object, each as {@code ,"name":value} */
+    public ChatError withMembers(String more) {
+        return new ChatError(kind, status, type, param, code, getMessage(), headers, more);
     }
 
-    /** Tells the SDKs, which ask again after any 5xx, that it cannot help, or would cost as much again. */
-    public ChatError hopeless() {
+    /** Tells the SDKs, which ask again after any 5xx, that asking again cannot help, or would cost as much again. */
+    public ChatError notRetryable() {
         return with("x-should-retry", "false");
-    }
-
-    public ChatError with(Recourse found) {
-        recourse = found;
-        return this;
-    }
-
-    public Recourse recourse() {
-        return recourse;
-    }
-
-    /** For the log: what happened, in words of ours; the message of an upstream may quote a prompt. */
-    public ChatError withOutline(String text) {
-        outline = text;
-        return this;
-    }
-
-    public String outline() {
-        return outline == null ? getMessage() : outline;
     }
 
     public Kind kind() {
         return kind;
     }
 
+    /** Of the HTTP answer. */
     public int status() {
         return status;
     }
@@ -162,16 +131,17 @@ public final class ChatError extends Exception {
         return code;
     }
 
+    /** By lower-case name; not to be changed. */
     public Map<String, String> headers() {
         return headers;
     }
 
     /** The body: one JSON object. */
     public byte[] json() {
-        var out = new JsonOut(256 + getMessage().length() + more.length());
+        var out = new JsonOut(256 + getMessage().length() + members.length());
         out.raw("{\"error\":{\"message\":").string(getMessage()).raw(",\"type\":").string(type).raw(",\"param\":").string(param)
                 .raw(",\"code\":").string(code);
-        byte[] members = more.getBytes(StandardCharsets.UTF_8);
-        return out.raw(members, 0, members.length).raw("}}").toBytes();
+        byte[] more = members.getBytes(StandardCharsets.UTF_8);
+        return out.raw(more, 0, more.length).raw("}}").toBytes();
     }
 }

@@ -6,28 +6,38 @@ import chatlambda.json.JsonString;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
-
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.HashSet;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
 
 /**
- * The caller's own bytes, found to be a chat request, and the little we read of them. The body is never rebuilt: members we do
- * not know, number forms, key order and duplicates go upstream as they came.
+ * A valid chat request: the caller's own bytes, and what the function reads of them. The body is never rebuilt, so members that the
+ * function does not know, number forms, key order and duplicates go upstream as they came.
  *
- * @param body what goes upstream
- * @param model the model it names
- * @param stream whether it asks for a stream of chunks
+ * @param body the JSON object that goes upstream, in UTF-8
+ * @param model the model that the body names
+ * @param stream whether the body asks for a stream of chunks
  */
 public record ChatRequest(byte[] body, String model, boolean stream) {
 
     private static final String EXAMPLE = "POST JSON such as {\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}";
 
+    /** Jackson's messages by how they begin, in our words. Jackson's own may quote 256 characters of the input, which may be a prompt. */
+    private static final Map<String, String> PROBLEMS = Map.of(
+            "Unexpected end-of-input", "it ends too early",
+            "Unrecognized token", "a word that is not true, false, null or in quotes",
+            "Illegal unquoted character", "a control character inside a string",
+            "Document nesting depth", "it nests deeper than " + Json.MAX_NESTING);
+
     /**
+     * Checks a request in one pass.
+     *
+     * @param body what the caller sent
      * @param defaultModel put in front of the other members when the caller names no model
-     * @throws ChatError 400: not such a request; 400, 403 or 413: beyond the limits
+     * @throws ChatError 400: not a chat request; 400, 403 or 413: beyond the limits
      */
     public static ChatRequest of(byte[] body, String defaultModel, Limits limits) throws ChatError {
         limits.requireBytes(body.length);
@@ -46,14 +56,15 @@ public record ChatRequest(byte[] body, String model, boolean stream) {
         }
     }
 
-    /** The same for another model: only that value is replaced, and nothing is added but what it takes to write the new one. */
+    /** The same request for another model. Only the model's value is replaced. */
     public ChatRequest withModel(String other) {
         try (JsonParser parser = Json.parser(body)) {
             var out = new JsonOut(body.length + other.length());
             int copied = 0;
             parser.nextToken();
             while (parser.nextToken() == JsonToken.FIELD_NAME) {
-                boolean isModel = parser.currentName().equals("model"); // there may be more than one, and who knows which one counts
+                // all of several: upstream parsers disagree which one counts
+                boolean isModel = parser.currentName().equals("model");
                 parser.nextToken();
                 int from = Json.offset(parser);
                 parser.skipChildren();
@@ -69,22 +80,29 @@ public record ChatRequest(byte[] body, String model, boolean stream) {
         }
     }
 
-    /** What was met and where. Jackson's own words quote up to 256 characters of the input, which may be a prompt. */
+    /** What is wrong with the JSON, and where. */
     private static String problem(JsonProcessingException e) {
-        String said = e.getOriginalMessage();
-        String met = said.startsWith("Unexpected end-of-input") ? "it ends too early"
-                : said.startsWith("Unexpected character") ? "u" + said.substring(1) // quotes that one alone, and what was expected
-                        : said.startsWith("Unrecognized token") ? "a word that is not true, false, null or in quotes"
-                                : said.startsWith("Illegal unquoted character") ? "a control character inside a string"
-                                        : said.startsWith("Document nesting depth") ? "it nests deeper than " + Json.MAX_NESTING
-                                                : said.contains("surrogate") ? "half of a surrogate pair in a name" : "malformed text";
+        String problem = problem(e.getOriginalMessage());
         var at = e.getLocation();
-        return at == null ? met : met + " at line " + at.getLineNr() + ", column " + at.getColumnNr();
+        return at == null ? problem : problem + " at line " + at.getLineNr() + ", column " + at.getColumnNr();
     }
 
+    private static String problem(String jacksonsMessage) {
+        if (jacksonsMessage.startsWith("Unexpected character")) { // this message quotes one character only
+            return "u" + jacksonsMessage.substring(1);
+        }
+        for (var problem : PROBLEMS.entrySet()) {
+            if (jacksonsMessage.startsWith(problem.getKey())) {
+                return problem.getValue();
+            }
+        }
+        return jacksonsMessage.contains("surrogate") ? "half of a surrogate pair in a name" : "malformed text";
+    }
+
+    /** One pass over a body, for one request. */
     private static final class Scan {
 
-        /** What limits look at. */
+        /** The members that {@link Limits} depend on. */
         private static final Set<String> LIMITED = Set.of("model", "max_tokens", "max_completion_tokens", "n");
 
         private final JsonParser parser;
@@ -92,7 +110,9 @@ public record ChatRequest(byte[] body, String model, boolean stream) {
         private String model;
         private boolean stream;
         private boolean messages;
+        /** The larger one of the two members that limit an answer's tokens; NaN: the body has neither. */
         private double tokens = Double.NaN;
+        /** The member {@code n}: how many answers the upstream is to write. */
         private double choices = 1;
         private final Set<String> seen = new HashSet<>();
 
@@ -118,7 +138,7 @@ public record ChatRequest(byte[] body, String model, boolean stream) {
                     default -> {
                     }
                 }
-                if (limits.areStrict()) {
+                if (limits.dependOnMembers()) {
                     readLimited(name, value);
                 }
                 parser.skipChildren();
@@ -134,14 +154,17 @@ public record ChatRequest(byte[] body, String model, boolean stream) {
             limits.requireTokens(tokens, choices);
             if (model == null) {
                 limits.requireModel(defaultModel);
+                return new ChatRequest(withModel(body, brace, defaultModel), defaultModel, stream);
             }
-            return model != null ? new ChatRequest(body, model, stream)
-                    : new ChatRequest(withModel(body, brace, defaultModel), defaultModel, stream);
+            return new ChatRequest(body, model, stream);
         }
 
-        /** Neither a name twice, since who knows which one counts, nor one that only some readers would take for it. */
+        /**
+         * Refuses a duplicate of a limited member, and a name that differs from a limited member's only in case: upstream parsers
+         * disagree which value counts.
+         */
         private void readLimited(String name, JsonToken value) throws IOException, ChatError {
-            String known = name.toUpperCase(Locale.ROOT).toLowerCase(Locale.ROOT); // as Go compares names, in which ſ is an s
+            String known = name.toUpperCase(Locale.ROOT).toLowerCase(Locale.ROOT); // ignores case as Go's parser does: there ſ equals s
             if (!LIMITED.contains(known)) {
                 return;
             }
@@ -155,8 +178,9 @@ public record ChatRequest(byte[] body, String model, boolean stream) {
                 limits.requireModel(model);
             } else if (value != JsonToken.VALUE_NULL && limits.tokens() > 0) {
                 double number = value.isNumeric() ? parser.getDoubleValue() : Double.NaN;
-                if (!(number >= 1)) { // less than one is no limit to some
-                    throw ChatError.invalid(400, name, name + " is " + (value.isNumeric() ? "less than 1" : kind(value)) + ": set it to a number");
+                if (!(number >= 1)) { // some upstreams take 0 or -1 for "no limit"
+                    String met = value.isNumeric() ? "less than 1" : kind(value);
+                    throw ChatError.invalid(400, name, name + " is " + met + ": set it to a number");
                 }
                 if (known.equals("n")) {
                     choices = number;

@@ -4,50 +4,53 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /**
- * Watches a stream of server-sent events go by, chunk after chunk wherever it is cut, for the one thing that clients rely on and
- * upstreams do not all send: that {@code data: [DONE]} comes exactly once, at the end. Nothing is held back or changed.
+ * Follows a stream of server-sent events, in chunks that may be cut anywhere, so that {@code data: [DONE]} comes exactly once, at its
+ * end: clients rely on that, and not all upstreams send it. No byte is held back or changed. For one stream and one thread.
  *
  * @see <a href="https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream">Parsing an event stream</a>
  */
 public final class EventStream {
 
-    private static final byte[] DONE = "data: [DONE]\n\n".getBytes(StandardCharsets.US_ASCII);
-    private static final byte[] FIELD = "data:".getBytes(StandardCharsets.US_ASCII);
-    private static final byte[] MARK = "[DONE]".getBytes(StandardCharsets.US_ASCII);
+    private static final byte[] NOTHING = new byte[0];
+    private static final byte[] DONE_EVENT = ascii("data: [DONE]\n\n");
+    /** The line that marks the end. Any number of spaces may follow the colon, and anything the bracket: the SDKs read it so. */
+    private static final byte[] MARKER = ascii("data:[DONE]");
+    private static final int AFTER_COLON = "data:".length();
+    private static final int OTHER_LINE = -1;
 
-    /** How much of {@code data: [DONE]} the current line has matched; -1 once it is another line. */
+    /** How many bytes of {@link #MARKER} the current line has matched, or {@link #OTHER_LINE}. */
     private int matched;
     private boolean lineIsEmpty = true;
     private boolean eventIsOpen;
     private boolean afterCr;
-    private boolean done;
-    private boolean ended;
-    /** After the empty line that ended the marker's event with CR, an LF may still belong to it. */
+    private boolean markerSeen;
+    private boolean markerEventEnded;
+    /** The marker's event ended with CR, to which an LF may still belong. */
     private boolean lfMayFollow;
-    /** The last bytes that went by, for {@link #usage}. */
-    private final byte[] tail = new byte[Usage.TAIL];
+    /** The last bytes of the stream, for {@link #usage}. */
+    private final byte[] tail = new byte[UsageReader.TAIL];
     private int tailLength;
 
-    /** How many bytes of {@code chunk} belong to the stream: all of them, but for what comes after the marker's event. */
+    /** How many bytes of {@code chunk}, from its beginning, belong to the stream: those after the marker's event do not. */
     public int accept(byte[] chunk) {
-        int length = watch(chunk);
-        keep(chunk, length);
+        int length = follow(chunk);
+        keepTail(chunk, length);
         return length;
     }
 
-    private int watch(byte[] chunk) {
+    private int follow(byte[] chunk) {
         for (int i = 0; i < chunk.length; i++) {
             byte b = chunk[i];
-            if (ended) {
-                boolean lf = lfMayFollow && b == '\n';
+            if (markerEventEnded) {
+                boolean isItsLf = lfMayFollow && b == '\n';
                 lfMayFollow = false;
-                return lf ? i + 1 : i;
+                return isItsLf ? i + 1 : i;
             }
             if (b == '\n' && afterCr) {
                 afterCr = false;
             } else if (b == '\n' || b == '\r') {
                 afterCr = b == '\r';
-                endLine(afterCr);
+                endLine();
             } else {
                 afterCr = false;
                 lineIsEmpty = false;
@@ -57,7 +60,27 @@ public final class EventStream {
         return chunk.length;
     }
 
-    private void keep(byte[] chunk, int length) {
+    private void match(byte b) {
+        if (matched == OTHER_LINE || matched == MARKER.length || matched == AFTER_COLON && b == ' ') {
+            return;
+        }
+        matched = b == MARKER[matched] ? matched + 1 : OTHER_LINE;
+    }
+
+    private void endLine() {
+        if (!lineIsEmpty) {
+            eventIsOpen = true;
+            markerSeen |= matched == MARKER.length;
+        } else {
+            eventIsOpen = false;
+            markerEventEnded = markerSeen;
+            lfMayFollow = markerSeen && afterCr;
+        }
+        matched = 0;
+        lineIsEmpty = true;
+    }
+
+    private void keepTail(byte[] chunk, int length) {
         int added = Math.min(length, tail.length);
         int kept = Math.min(tailLength, tail.length - added);
         System.arraycopy(tail, tailLength - kept, tail, 0, kept);
@@ -65,72 +88,51 @@ public final class EventStream {
         tailLength = kept + added;
     }
 
-    /** What the stream has told, so far, of what it took. */
+    /** What the stream has said of its usage so far. */
     public Usage usage() {
-        return Usage.ofEvents(Arrays.copyOf(tail, tailLength));
+        return UsageReader.ofEvents(Arrays.copyOf(tail, tailLength));
     }
 
-    /** Whether the marker's event is over: what the upstream sends from here on is not passed on. */
-    public boolean isDone() {
-        return ended && !lfMayFollow;
+    /** Whether the marker has come: whatever happens to the upstream from here on does not matter to the client. */
+    public boolean hasMarker() {
+        return markerSeen;
     }
 
-    /** Whether the marker has come, so that nothing which happens to the upstream now matters. */
-    public boolean isMarked() {
-        return done;
+    /** Whether the marker's event has ended: no later byte belongs to the stream. */
+    public boolean isComplete() {
+        return markerEventEnded && !lfMayFollow;
     }
 
-    /** What is missing when the upstream has sent all it has. */
+    /** The bytes that are missing when the upstream has sent its last one: line ends, and the marker if it did not come. */
     public byte[] end() {
         endLastLine();
-        return ended ? new byte[0] : done ? rest() : concat(rest(), DONE);
+        return markerSeen ? missingLineEnds() : concat(missingLineEnds(), DONE_EVENT);
     }
 
-    /** What tells the client that the stream broke off: an error event, then the end. */
+    /** The bytes that tell the client that the stream broke off, unless the marker came: line ends, an error event, and the marker. */
     public byte[] end(ChatError error) {
         endLastLine();
-        if (done) {
-            return ended ? new byte[0] : rest(); // all that matters has arrived
+        if (markerSeen) {
+            return missingLineEnds();
         }
-        byte[] event = concat("data: ".getBytes(StandardCharsets.US_ASCII), error.json());
-        return concat(concat(rest(), event), concat(new byte[] { '\n', '\n' }, DONE));
-    }
-
-    /** The line ends that the last event lacks. */
-    private byte[] rest() {
-        // After CR an LF belongs to the line end that is there already.
-        return "\n\n".substring(lineIsEmpty ? eventIsOpen ? afterCr ? 0 : 1 : 2 : 0).getBytes(StandardCharsets.US_ASCII);
+        byte[] event = concat(concat(ascii("data: "), error.json()), ascii("\n\n"));
+        return concat(concat(missingLineEnds(), event), DONE_EVENT);
     }
 
     private void endLastLine() {
-        done |= !lineIsEmpty && matched == FIELD.length + MARK.length;
+        markerSeen |= !lineIsEmpty && matched == MARKER.length;
     }
 
-    private void endLine(boolean byCr) {
-        if (lineIsEmpty) {
-            eventIsOpen = false;
-            if (done) {
-                ended = true;
-                lfMayFollow = byCr;
-            }
-        } else {
-            eventIsOpen = true;
-            done |= matched == FIELD.length + MARK.length;
+    private byte[] missingLineEnds() {
+        if (lineIsEmpty && !eventIsOpen) {
+            return NOTHING;
         }
-        matched = 0;
-        lineIsEmpty = true;
+        // An LF after CR belongs to the line end that is there already, so one more is needed.
+        return lineIsEmpty && !afterCr ? ascii("\n") : ascii("\n\n");
     }
 
-    private void match(byte b) {
-        if (matched < 0) {
-            return;
-        }
-        if (matched < FIELD.length) {
-            matched = b == FIELD[matched] ? matched + 1 : -1;
-        } else if (matched < FIELD.length + MARK.length) {
-            boolean padding = matched == FIELD.length && b == ' ';
-            matched = padding ? matched : b == MARK[matched - FIELD.length] ? matched + 1 : -1;
-        } // SDKs take whatever begins with [DONE] for the end
+    private static byte[] ascii(String text) {
+        return text.getBytes(StandardCharsets.US_ASCII);
     }
 
     private static byte[] concat(byte[] a, byte[] b) {

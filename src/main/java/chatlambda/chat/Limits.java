@@ -3,22 +3,23 @@ package chatlambda.chat;
 import java.util.List;
 
 /**
- * What a caller may ask for, as far as one instance of the function can tell.
+ * What one request of a client may ask for. Nothing is counted over several requests.
  *
- * @param models globs, in which {@code *} stands for any characters; empty: any model
- * @param requestBytes how long a request may be; 0: as long as the front door takes
- * @param tokens how many a request may ask for; 0: as many as it likes
+ * @param models globs of the allowed models, in which {@code *} stands for any number of any characters; empty: any model
+ * @param requestBytes the longest allowed body; 0: no limit but the front door's
+ * @param tokens the most tokens that a request may ask for, over all its answers; 0: no limit
  */
 public record Limits(List<String> models, long requestBytes, long tokens) {
 
+    /** Everything is allowed. */
     public static final Limits NONE = new Limits(List.of(), 0, 0);
 
     public Limits {
         models = List.copyOf(models);
     }
 
-    /** Whether what a request says of its model and its length must be taken at its word. */
-    boolean areStrict() {
+    /** Whether a limit depends on members of the body; ambiguous bodies are then refused. */
+    boolean dependOnMembers() {
         return !models.isEmpty() || tokens > 0;
     }
 
@@ -29,6 +30,7 @@ public record Limits(List<String> models, long requestBytes, long tokens) {
         }
     }
 
+    /** Whether a request may name {@code model}. */
     public boolean allow(String model) {
         return models.isEmpty() || models.stream().anyMatch(glob -> matches(glob, model));
     }
@@ -41,22 +43,26 @@ public record Limits(List<String> models, long requestBytes, long tokens) {
     }
 
     /**
-     * @param asked the largest number of tokens that the request names, or NaN: it names none
-     * @param choices how many answers it asks for, each of as many tokens
+     * @param asked the most tokens of one answer that the request asks for; NaN: it does not say
+     * @param choices how many answers it asks for
      */
     void requireTokens(double asked, double choices) throws ChatError {
         if (tokens == 0 || asked * choices <= tokens) {
             return;
         }
-        throw ChatError.refused(400, "max_tokens", "too_many_tokens", (Double.isNaN(asked) ? "max_tokens is missing"
-                : "the request asks for " + number(asked) + " tokens" + (choices > 1 ? ", " + number(choices) + " times" : ""))
-                + ", and this caller may ask for at most " + tokens + " (CHAT_MAX_TOKENS_CAP): set max_tokens or max_completion_tokens");
+        String met = "max_tokens is missing";
+        if (!Double.isNaN(asked)) {
+            met = "the request asks for " + number(asked) + " tokens" + (choices > 1 ? ", " + number(choices) + " times" : "");
+        }
+        throw ChatError.refused(400, "max_tokens", "too_many_tokens", met + ", and this caller may ask for at most " + tokens
+                + " (CHAT_MAX_TOKENS_CAP): set max_tokens or max_completion_tokens");
     }
 
     private static String number(double value) {
         return value == Math.rint(value) && value < 1e15 ? Long.toString((long) value) : Double.toString(value);
     }
 
+    /** Not a regular expression: the time that one takes is polynomial in the length of the caller's {@code text}; this is linear. */
     private static boolean matches(String glob, String text) {
         String[] parts = glob.split("\\*", -1);
         String last = parts[parts.length - 1];

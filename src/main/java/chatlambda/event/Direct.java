@@ -1,13 +1,29 @@
 package chatlambda.event;
 
-/** A chat request of its own, from another Lambda or {@code aws lambda invoke}: the answer is the completion itself. */
+import java.util.Map;
+
+/** A chat request as the whole event, from another Lambda or {@code aws lambda invoke}. The response is the answer's body alone. */
 public record Direct(byte[] body) implements Event {
 
-    /** How large the answer may be, in bytes, unless it is streamed. */
-    public static final int REPLY_LIMIT = Envelope.LAMBDA_LIMIT;
+    private static final byte[] NONE = {};
 
     @Override
     public String door() {
         return "direct";
+    }
+
+    @Override
+    public String contentType(boolean streamed, String answers) {
+        return answers;
+    }
+
+    @Override
+    public byte[] reply(int status, Map<String, String> headers, byte[] answer) {
+        return answer;
+    }
+
+    @Override
+    public byte[] prelude(int status, Map<String, String> headers) {
+        return NONE;
     }
 }

@@ -1,14 +1,16 @@
 package chatlambda.event;
 
+import chatlambda.json.JsonString;
+import java.util.Base64;
 import java.util.Map;
 
-/** What Lambda delivers: one record for each front door that can be told apart by the event alone. */
+/** What Lambda delivers, and the form of the response it expects: one record for each front door that the event alone can tell apart. */
 public sealed interface Event permits Event.Http, Direct {
 
-    /** The content type of a streamed answer that begins with a prelude. */
+    /** The content type of a streamed response that begins with a prelude. */
     String PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response";
 
-    /** @throws UnsupportedEvent neither an HTTP request nor a chat request; the message says what it was taken for */
+    /** @throws UnsupportedEvent neither an HTTP request nor a chat request; the message says what was met */
     static Event read(byte[] event) throws UnsupportedEvent {
         return EventReader.read(event);
     }
@@ -20,43 +22,88 @@ public sealed interface Event permits Event.Http, Direct {
      */
     byte[] body();
 
-    /** What the front door is called in the log. */
+    /** The front door's name in the log. */
     String door();
 
-    /** An HTTP request by way of a front door, which expects the answer in an envelope of its own. */
-    sealed interface Http extends Event permits HttpApi, RestApi, Alb {
+    /**
+     * The content type of the response to Lambda.
+     *
+     * @param streamed whether the response is a prelude and what follows it, not a whole reply
+     * @param answers the content type of the answer to the caller
+     */
+    String contentType(boolean streamed, String answers);
 
+    /** The whole response to Lambda, in the form that the front door turns into an answer. */
+    byte[] reply(int status, Map<String, String> headers, byte[] body);
+
+    /** What goes ahead of a streamed body; empty if nothing does. */
+    byte[] prelude(int status, Map<String, String> headers);
+
+    /** The largest {@link #reply} that is accepted, in bytes. A streamed response has no such limit. */
+    default int replyLimit() {
+        return Envelope.LAMBDA_LIMIT;
+    }
+
+    /** True if the front door itself sent the request to see whether the function is well. It is to be answered with 200 and no work. */
+    default boolean isHealthCheck() {
+        return false;
+    }
+
+    /** An HTTP request by way of a front door, which expects status, headers and body in a JSON document. */
+    sealed interface Http extends Event permits PayloadV2, PayloadV1, Alb {
+
+        /** In upper case; empty if the event has none. */
         String method();
 
-        /** The path under which the chat route would be found: without stage and base path. */
+        /** As the event has it, with a stage or base path where that is part of it; {@code /} if there is none. */
         String path();
 
-        /** By lower-case name; of a repeated header the last value, or all of them joined with commas. */
+        /** By lower-case name. A repeated header has its last value, or all of them joined with commas, as the front door sends it. */
         Map<String, String> headers();
 
-        /** The whole response that the front door turns into HTTP. */
+        /** Where the event has what {@link #body} returns. */
+        Body content();
+
+        @Override
+        default byte[] body() {
+            return content().decode();
+        }
+
+        @Override
+        default String contentType(boolean streamed, String answers) {
+            return streamed ? PRELUDE_TYPE : "application/json";
+        }
+
+        /** The form that API Gateway and Function URLs share. It has no multi-value headers, because no answer repeats a header. */
+        @Override
         default byte[] reply(int status, Map<String, String> headers, byte[] body) {
-            return Envelope.of(status, headers, body);
+            return Envelope.end(Envelope.begin(status).raw(",\"headers\":").strings(headers, "", ""), body);
         }
 
         /**
-         * What goes ahead of a streamed body: status and headers, which must be strings, in JSON without a NUL, then eight NULs.
+         * Status and headers in JSON, then eight NULs. The JSON itself must have no NUL, and each header must be a string.
          *
          * @see <a href="https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode-lambda.html">Set up a
          *      Lambda proxy integration with response streaming</a>
          */
+        @Override
         default byte[] prelude(int status, Map<String, String> headers) {
-            return Envelope.prelude(status, headers);
+            return Envelope.begin(status).raw(",\"headers\":").strings(headers, "", "").raw("}\0\0\0\0\0\0\0\0").toBytes();
         }
 
-        /** How large {@link #reply} may be, in bytes. */
-        default int replyLimit() {
-            return Envelope.LAMBDA_LIMIT;
-        }
+        /**
+         * Where an event has the request's body. It is decoded only on demand, so that a refused request costs nothing.
+         *
+         * @param event the whole event
+         * @param quote position of the body's opening quote, or -1 if the body is absent or null
+         * @param base64 whether the body is in base64, which a front door uses for what it does not take for text
+         */
+        record Body(byte[] event, int quote, boolean base64) {
 
-        /** A probe of the front door's own, to be answered 200 without any work. */
-        default boolean isHealthCheck() {
-            return false;
+            private byte[] decode() {
+                byte[] text = quote < 0 ? new byte[0] : JsonString.decode(event, quote);
+                return base64 ? Base64.getDecoder().decode(text) : text;
+            }
         }
     }
 }

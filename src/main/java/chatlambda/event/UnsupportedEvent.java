@@ -1,6 +1,6 @@
 package chatlambda.event;
 
-/** An event that is neither an HTTP request nor a chat request. The message is for the operator: it names what was met. */
+/** An event that is neither an HTTP request nor a chat request. The message is for the operator: it says what the event is. */
 public final class UnsupportedEvent extends Exception {
 
     private static final long serialVersionUID = 1;

@@ -11,22 +11,32 @@ import java.util.Locale;
 import java.util.Map;
 
 /**
- * Reads HTTP/1.1 messages, requests or responses, one after the other from one connection: fixed-length and chunked bodies,
- * trailers, no pipelining ahead of what was asked for (RFC 9112).
+ * Reads HTTP/1.1 messages (RFC 9112), requests or responses, one after the other from one connection: first {@link #head}, then
+ * {@link #body}, or {@link #chunk} until null and then {@link #fields}. For one thread.
  */
 public final class HttpReader {
 
     private static final int MAX_LINE = 64 * 1024;
     private static final int MAX_FIELDS = 200;
 
-    /** @param fields by lower-case name; of a repeated one the last value */
+    /**
+     * The first part of a message.
+     *
+     * @param startLine the request line or the status line
+     * @param fields the header fields by lower-case name; of a repeated field the last value
+     */
     public record Head(String startLine, Map<String, String> fields) {
 
+        /** A header field's value, or null. */
         public String field(String lowerCaseName) {
             return fields.get(lowerCaseName);
         }
 
-        /** The status of a response. */
+        /**
+         * The status code of a response, 100 to 599.
+         *
+         * @throws IOException the start line is not a response's
+         */
         public int status() throws IOException {
             String[] words = startLine.split(" ", 3);
             if (words.length < 2 || !words[0].startsWith("HTTP/1.") || !words[1].matches("[1-5][0-9][0-9]")) {
@@ -35,16 +45,21 @@ public final class HttpReader {
             return Integer.parseInt(words[1]);
         }
 
-        /** Whether another answer follows for the same request (RFC 9110, 15.2). */
+        /**
+         * Whether this is an interim response (1xx; RFC 9110, 15.2), after which another one follows for the same request.
+         *
+         * @throws IOException the start line is not a response's
+         */
         public boolean isInterim() throws IOException {
             return status() < 200;
         }
 
+        /** Whether the body comes in chunks; it has a length, or there is none, otherwise. */
         public boolean isChunked() {
             return fields.getOrDefault("transfer-encoding", "").toLowerCase(Locale.ROOT).endsWith("chunked");
         }
 
-        /** Whether the connection ends with this message. */
+        /** Whether the sender closes the connection after this message: it says so, or it speaks HTTP/1.0. */
         public boolean closes() {
             return fields.getOrDefault("connection", "").equalsIgnoreCase("close") || startLine.startsWith("HTTP/1.0");
         }
@@ -55,22 +70,26 @@ public final class HttpReader {
     private int from;
     private int to;
 
+    /** @param in of the connection; read in blocks, so nobody else may read from it */
     public HttpReader(InputStream in) {
         this.in = in;
     }
 
-    /** Whether bytes have been read that belong to no message yet. */
+    /** Whether bytes have been read from the connection that belong to a later message. */
     public boolean hasMore() {
         return from < to;
     }
 
     /**
-     * @return null when the peer closed the connection instead of sending another message
-     * @throws IOException also for a line over 64 KB or more than 200 fields
+     * Waits for the next message and reads its head.
+     *
+     * @return null: the peer closed the connection instead of sending another message
+     * @throws IOException the connection failed, or ended within the head, or a line is longer than 64 KB, or there are more than 200
+     *         fields, or a field has no name
      */
     public Head head() throws IOException {
         String startLine;
-        do { // RFC 9112, 2.2: an empty line before the start line is to be ignored
+        do { // RFC 9112, 2.2: a reader ignores empty lines before the start line
             if (from == to && !fill()) {
                 return null;
             }
@@ -79,7 +98,7 @@ public final class HttpReader {
         return new Head(startLine, fields());
     }
 
-    /** Name and value lines up to an empty one: a header section, or the trailers after the last chunk. */
+    /** The fields up to an empty line, by lower-case name: those of a head, or the trailers after the last chunk. */
     public Map<String, String> fields() throws IOException {
         var fields = new HashMap<String, String>();
         int count = 0;
@@ -93,7 +112,11 @@ public final class HttpReader {
         return fields;
     }
 
-    /** The whole body; without a length, none. */
+    /**
+     * The whole body, after {@link #head}; empty if the message has neither chunks nor a length.
+     *
+     * @throws IOException the connection failed, or ended too early, or a length is no number
+     */
     public byte[] body(Head head) throws IOException {
         if (head.isChunked()) {
             var body = new ByteArrayOutputStream();
@@ -107,7 +130,11 @@ public final class HttpReader {
         return length == null ? new byte[0] : exactly(number(length, 10));
     }
 
-    /** One chunk of a chunked body, or null for the last one, after which {@link #fields} reads the trailers. */
+    /**
+     * The next chunk of a chunked body, or null for the last one, after which {@link #fields} reads the trailers.
+     *
+     * @throws IOException the connection failed, or ended too early, or the chunk's size is wrong
+     */
     public byte[] chunk() throws IOException {
         String size = line();
         int extension = size.indexOf(';');
@@ -129,14 +156,14 @@ public final class HttpReader {
                 return number;
             }
         } catch (NumberFormatException e) {
-            // said below
+            // refused below
         }
         throw new IOException("a length that is not a number");
     }
 
     private byte[] exactly(int length) throws IOException {
         int buffered = Math.min(length, to - from);
-        // grows as it arrives, so that a length is not believed before there is something to show for it
+        // An announced length alone does not allocate more than 16 MB: beyond, the array grows with what arrives.
         byte[] bytes = new byte[Math.min(length, Math.max(buffered, 16 * 1024 * 1024))];
         System.arraycopy(buffer, from, bytes, 0, buffered);
         from += buffered;
@@ -166,7 +193,7 @@ public final class HttpReader {
                     }
                     longLine.append(line);
                     int last = longLine.length() - 1;
-                    if (end == i && last >= 0 && longLine.charAt(last) == '\r') { // the line end was split by the buffer's
+                    if (end == i && last >= 0 && longLine.charAt(last) == '\r') { // CR was the last byte of the buffer before
                         longLine.setLength(last);
                     }
                     return longLine.toString();

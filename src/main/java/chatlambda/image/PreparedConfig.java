@@ -1,6 +1,5 @@
 package chatlambda.image;
 
-import chatlambda.ChatConfig;
 import com.oracle.svm.core.annotate.Alias;
 import com.oracle.svm.core.annotate.Substitute;
 import com.oracle.svm.core.annotate.TargetClass;
@@ -12,18 +11,11 @@ import io.quarkus.runtime.configuration.NameIterator;
 import io.quarkus.runtime.configuration.PropertiesUtil;
 import io.quarkus.runtime.configuration.QuarkusConfigFactory;
 import io.quarkus.value.registry.ValueRegistry;
-import io.smallrye.config.ConfigMappings;
-import io.smallrye.config.ConfigMappings.ConfigClass;
-import io.smallrye.config.ConfigValidationException;
 import io.smallrye.config.ConfigValue;
 import io.smallrye.config.EnvConfigSource;
 import io.smallrye.config.SmallRyeConfig;
 import io.smallrye.config.SmallRyeConfigBuilder;
 import io.smallrye.config.SysPropConfigSource;
-import org.eclipse.microprofile.config.ConfigProvider;
-import org.eclipse.microprofile.config.spi.ConfigSource;
-import org.graalvm.nativeimage.ImageInfo;
-
 import java.io.File;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -32,38 +24,43 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Supplier;
+import org.eclipse.microprofile.config.ConfigProvider;
+import org.eclipse.microprofile.config.spi.ConfigSource;
+import org.graalvm.nativeimage.ImageInfo;
 
 /**
- * Quarkus' run-time settings as they are when nobody says anything about them: read while the image is built, and kept in it, so that
- * a start reads our own settings only. To read those of every extension was 40 % of the start.
+ * The run-time configuration as it is without any run-time override of Quarkus' settings: made while the image is built, and kept in it,
+ * so that a start need not read the settings of every extension. Those were 40 % of the start. Our own, {@code chat.*}, are not kept:
+ * they are looked up by name while the function starts, in system properties and in the environment, then in application.properties.
  *
- * <p>Where the environment, a system property or a file does say something, all is read as Quarkus would have.
+ * <p>With an override, in the environment, in a system property or in a file, a start reads everything, as Quarkus does.
  */
 final class PreparedConfig {
 
     static final String GENERATED = "io.quarkus.runtime.generated.RunTimeConfig";
 
-    /** What the names of all that can change Quarkus' settings, or where and how settings are found, have in common. */
-    private static final List<String> TELLING = List.of("quarkus", "smallrye", "mp_", "mp.", "microprofile", "config_ordinal",
+    /** Part of the name, in lower case, of whatever can change Quarkus' settings, or where and how settings are found. */
+    private static final List<String> OVERRIDING = List.of("quarkus", "smallrye", "mp_", "mp.", "microprofile", "config_ordinal",
             "config.ordinal");
 
-    private static final ConfigClass OURS = ConfigClass.configClass(ChatConfig.class, "chat");
-    private static final SmallRyeConfig PREPARED = prepare();
+    private static final int MIN_JAVA = 25;
+
+    static final SmallRyeConfig PREPARED = prepare();
 
     private PreparedConfig() {
     }
 
-    /** Whether nothing is said that was not known when the image was built. */
+    /** Whether there is no run-time override. */
     static boolean applies() {
-        return !tell(System.getenv().keySet()) && !tell(System.getProperties().stringPropertyNames())
+        return !matchesAny(System.getenv().keySet()) && !matchesAny(System.getProperties().stringPropertyNames())
                 && !new File(".env").exists() && !new File("config/application.properties").exists();
     }
 
-    private static boolean tell(Set<String> names) {
+    private static boolean matchesAny(Set<String> names) {
         for (String name : names) {
             String lower = name.toLowerCase(Locale.ROOT);
-            for (String telling : TELLING) {
-                if (lower.contains(telling)) {
+            for (String part : OVERRIDING) {
+                if (lower.contains(part)) {
                     return true;
                 }
             }
@@ -75,19 +72,14 @@ final class PreparedConfig {
         return ConfigProvider.getConfig().unwrap(SmallRyeConfig.class) == PREPARED;
     }
 
-    /** The prepared configuration with our own settings as they are now. */
-    static SmallRyeConfig now() {
-        try {
-            ConfigMappings.registerConfigMappings(PREPARED, Set.of(OURS));
-            return PREPARED;
-        } catch (ConfigValidationException e) {
-            throw new IllegalStateException(e); // cannot happen: each of them is optional text
-        }
-    }
-
     private static SmallRyeConfig prepare() {
         if (!ImageInfo.inImageBuildtimeCode()) {
             throw new IllegalStateException("to be initialized while the image is built");
+        }
+        int java = Runtime.version().feature();
+        if (java < MIN_JAVA) { // Quarkus takes older ones too; nobody has tried this with them
+            throw new IllegalStateException("this needs a GraalVM or Mandrel for Java " + MIN_JAVA
+                    + ", and the one that builds is for Java " + java + ": set GRAALVM_HOME to another");
         }
         Thread thread = Thread.currentThread();
         ClassLoader before = thread.getContextClassLoader();
@@ -105,7 +97,7 @@ final class PreparedConfig {
         }
     }
 
-    /** The environment in which the image is built is not the function's: it is not looked at before the function runs. */
+    /** Reads system properties and the environment when the function runs: those in which the image is built are not the function's. */
     @SuppressWarnings("overrides") // SmallRye's own
     private static final class Builder extends SmallRyeConfigBuilder {
         @Override
@@ -116,7 +108,7 @@ final class PreparedConfig {
         }
     }
 
-    /** Empty while the image is built. */
+    /** A source that is empty while the image is built, and opened at the first look-up when the function runs. */
     private static final class AtRunTime implements ConfigSource {
 
         private final String name;
@@ -168,7 +160,7 @@ final class DeprecatedSettings {
     @Alias
     public static native void deprecated(String name, String advice);
 
-    /** Nobody has set one of those if nobody has set anything. */
+    /** Without any run-time override none of the deprecated settings is set. */
     @Substitute
     public static void deprecatedProperties(Map<String, String> advice) {
         if (PreparedConfig.isInstalled()) {
@@ -193,11 +185,11 @@ final class RuntimeConfig {
     @Alias
     private static native boolean isMapped(NameIterator name);
 
-    /** Behind the first lines it does as the generated method did. */
+    /** Takes the prepared configuration where it applies. The rest is the generated method's body, which this replaces. */
     @Substitute
     public static void runtimeConfig(ValueRegistry values) {
         if (PreparedConfig.applies()) {
-            QuarkusConfigFactory.setConfig(PreparedConfig.now());
+            QuarkusConfigFactory.setConfig(PreparedConfig.PREPARED);
             return;
         }
         var builder = new SmallRyeConfigBuilder();
@@ -218,8 +210,8 @@ final class RuntimeConfig {
             String message = ConfigDiagnostic.getNiceErrorMessage();
             Set<String> keys = ConfigDiagnostic.getErrorKeys();
             ConfigDiagnostic.resetError();
-            throw new ConfigurationException("One or more configuration errors have prevented the application from starting. The errors are:\n"
-                    + message, keys);
+            throw new ConfigurationException("One or more configuration errors have prevented the application from starting."
+                    + " The errors are:\n" + message, keys);
         }
     }
 }

@@ -3,14 +3,14 @@ package chatlambda.image;
 import com.oracle.svm.core.annotate.Alias;
 import com.oracle.svm.core.annotate.Substitute;
 import com.oracle.svm.core.annotate.TargetClass;
-
 import java.util.function.Predicate;
 
 /**
- * The key under which a native image looks up resources, service files among them. It is a record, and in GraalVM 25 a record's
- * {@code equals} runs through interpreted method handles: a third of the start's processor time.
+ * Replaces two methods of the key under which a native image looks up resources, service files among them. That key is a record, and
+ * in GraalVM 25 a record's {@code equals} runs through interpreted method handles, which took a third of the start's CPU time.
  */
-@TargetClass(className = "com.oracle.svm.core.jdk.Resources", innerClass = "ModuleInstanceResourceKey", onlyWith = ResourceKey.IsThere.class)
+@TargetClass(className = "com.oracle.svm.core.jdk.Resources", innerClass = "ModuleInstanceResourceKey",
+        onlyWith = ResourceKey.IsThere.class)
 final class ResourceKey {
 
     @Alias
@@ -27,14 +27,14 @@ final class ResourceKey {
         return other instanceof ResourceKey key && key.module == module && key.resource.equals(resource);
     }
 
-    /** As a record's: the map was filled at build time. */
+    /** The same value as the record's own: the map was filled with that at build time. */
     @Substitute
     @Override
     public int hashCode() {
         return 31 * (module == null ? 0 : module.hashCode()) + resource.hashCode();
     }
 
-    /** Other releases of GraalVM have other keys. */
+    /** Other releases of GraalVM have another class for the key; there nothing is replaced. */
     static final class IsThere implements Predicate<String> {
         @Override
         public boolean test(String className) {

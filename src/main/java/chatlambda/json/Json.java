@@ -5,13 +5,15 @@ import com.fasterxml.jackson.core.JsonFactoryBuilder;
 import com.fasterxml.jackson.core.JsonParseException;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.StreamReadConstraints;
-
 import java.io.IOException;
 
-/** Reads JSON of any number form and string length, by tokens: nothing is converted, so nothing can be lost. */
+/**
+ * Makes Jackson parsers that read JSON token by token. Numbers and strings may be of any length and are not converted, so nothing of
+ * them is lost.
+ */
 public final class Json {
 
-    /** How deep arrays and objects may nest: far beyond any chat request, far below what could hurt. */
+    /** How deep arrays and objects may nest: deeper than in any chat request, and not so deep that a parser's stack gets large. */
     public static final int MAX_NESTING = 1000;
 
     private static final JsonFactory FACTORY = new JsonFactoryBuilder()
@@ -28,23 +30,25 @@ public final class Json {
     }
 
     /**
-     * @param utf8 text in UTF-8
-     * @throws JsonParseException it is in UTF-16 or UTF-32, which JSON once allowed and Jackson would read, with offsets in characters
+     * A parser of one document.
+     *
+     * @param utf8 JSON in UTF-8
+     * @throws JsonParseException the text is in UTF-16 or UTF-32. Jackson would read it, but its offsets would count characters
      */
     public static JsonParser parser(byte[] utf8) throws IOException {
-        boolean marked = utf8.length > 1 && (utf8[0] & 0xfe) == 0xfe; // a byte order mark of theirs, FE FF or FF FE
+        boolean marked = utf8.length > 1 && (utf8[0] & 0xfe) == 0xfe; // by a byte order mark of UTF-16 or UTF-32: FE FF or FF FE
         if (marked || utf8.length > 1 && (utf8[0] == 0 || utf8[1] == 0)) {
             throw new JsonParseException(null, "not UTF-8");
         }
         return FACTORY.createParser(utf8);
     }
 
-    /** Where the token that the parser stands on begins, in bytes. */
+    /** Where the current token begins, in bytes from the document's beginning. */
     public static int offset(JsonParser parser) {
         return (int) parser.currentTokenLocation().getByteOffset();
     }
 
-    /** Where the parser has come to, in bytes: after the token, once that has been read or skipped. */
+    /** How far the parser has read, in bytes: to the end of the current token, once that has been read or skipped. */
     public static int end(JsonParser parser) {
         return (int) parser.currentLocation().getByteOffset();
     }

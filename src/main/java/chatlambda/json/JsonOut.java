@@ -5,17 +5,21 @@ import java.util.Arrays;
 import java.util.Base64;
 import java.util.Map;
 
-/** A JSON document in the making; grows to exactly what a large body needs, so that no second copy is made of it. */
+/**
+ * Writes a JSON document as bytes. The caller writes its punctuation, so nothing checks that it is well-formed. Room for a large body and
+ * what follows it is made in one step, so that {@link #toBytes} need not copy. For one thread.
+ */
 public final class JsonOut {
 
     private byte[] bytes;
     private int length;
 
+    /** @param capacity bytes that there is room for at first */
     public JsonOut(int capacity) {
         bytes = new byte[capacity];
     }
 
-    /** Punctuation, names and other ASCII text, as it is. */
+    /** Writes punctuation, names and other ASCII text as it is. */
     public JsonOut raw(String ascii) {
         int to = reserve(ascii.length());
         for (int i = 0; i < ascii.length(); i++) {
@@ -24,28 +28,28 @@ public final class JsonOut {
         return this;
     }
 
-    /** JSON text that somebody else has written, as it is. */
+    /** Writes JSON text as it is: {@code json} from {@code from}, inclusive, to {@code to}, exclusive. */
     public JsonOut raw(byte[] json, int from, int to) {
-        int at = reserve(to - from); // first: it may take another array
+        int at = reserve(to - from); // before the copy: it may replace the array
         System.arraycopy(json, from, bytes, at, to - from);
         return this;
     }
 
-    /** What another one holds. */
+    /** Writes what another one has written. */
     public JsonOut raw(JsonOut part) {
         return raw(part.bytes, 0, part.length);
     }
 
-    /** A string value, or {@code null}. A lone surrogate becomes {@code ?}. */
+    /** Writes a string value, or the word {@code null} for null. Half of a surrogate pair becomes {@code ?}. */
     public JsonOut string(String value) {
         return value == null ? raw("null") : string(value.getBytes(StandardCharsets.UTF_8), 0);
     }
 
     /**
-     * A string value.
+     * Writes a string value.
      *
      * @param utf8 well-formed UTF-8
-     * @param after how many bytes will follow, at least
+     * @param after how many more bytes to make room for, in the same step
      */
     public JsonOut string(byte[] utf8, int after) {
         int encoded = JsonString.encodedLength(utf8);
@@ -57,9 +61,9 @@ public final class JsonOut {
     }
 
     /**
-     * A string value that holds {@code data} in base64.
+     * Writes a string value that holds {@code data} in Base64.
      *
-     * @param after how many bytes will follow, at least
+     * @param after how many more bytes to make room for, in the same step
      */
     public JsonOut base64(byte[] data, int after) {
         byte[] encoded = Base64.getEncoder().encode(data);
@@ -68,9 +72,10 @@ public final class JsonOut {
     }
 
     /**
-     * An object of strings, for example headers.
+     * Writes an object whose values are strings, for example headers.
      *
-     * @param before goes ahead of each value, and {@code after} behind it: brackets, or nothing
+     * @param before written before each value, for example {@code [}; may be empty
+     * @param after written after each value, for example {@code ]}; may be empty
      */
     public JsonOut strings(Map<String, String> values, String before, String after) {
         raw("{");
@@ -82,10 +87,12 @@ public final class JsonOut {
         return raw("}");
     }
 
+    /** Whether nothing has been written. */
     public boolean isEmpty() {
         return length == 0;
     }
 
+    /** The document; after the last write, since the array may be this object's own. */
     public byte[] toBytes() {
         return length == bytes.length ? bytes : Arrays.copyOf(bytes, length);
     }
@@ -100,7 +107,7 @@ public final class JsonOut {
     private void ensure(int more) {
         int needed = length + more;
         if (needed > bytes.length) {
-            // A large body is the last but a few bytes: doubling it would cost its size once more.
+            // Little is written after a large body, so doubling the array would waste as much again.
             bytes = Arrays.copyOf(bytes, more > 65_536 ? needed : Math.max(needed, bytes.length * 2));
         }
     }

@@ -6,8 +6,8 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 
 /**
- * JSON strings as bytes, both ways, without a {@code String} between: what Lambda wraps a body in, and what we wrap an
- * answer in. A 6 MB body costs its own size once, not once more per character (RFC 8259, section 7).
+ * Decodes and encodes JSON strings (RFC 8259, section 7) from bytes to bytes: Lambda delivers a request's body in such a string and
+ * expects an answer's body in one. No {@code String} is made, so that a body of 6 MB costs one array of its size.
  */
 public final class JsonString {
 
@@ -21,62 +21,76 @@ public final class JsonString {
     }
 
     /**
-     * The UTF-8 text of the JSON string whose opening quote is at {@code quote}.
+     * The text of the JSON string whose opening quote is at {@code quote}, in UTF-8.
      *
-     * @param json a document that a JSON parser has found well-formed up to the string's end
-     * @throws IllegalArgumentException half of a surrogate pair ({@code \ud800}): it has no UTF-8 form
+     * @param json a document in UTF-8 that a JSON parser has found well-formed up to the string's end
+     * @throws IllegalArgumentException the string holds half of a surrogate pair ({@code \ud800}), which has no UTF-8 form
      */
     public static byte[] decode(byte[] json, int quote) {
         int start = quote + 1;
-        int end = start;
-        int length = 0;
-        while (true) {
-            int plain = afterPlain(json, end);
-            length += plain - end;
-            end = plain;
-            if (json[end] == '"') {
-                break;
-            }
-            if (json[end] != '\\') {
-                end++;
-                length++;
-            } else if (json[end + 1] != 'u') {
+        int escaping = 0; // bytes that the string is longer than its text
+        int end = special(json, start);
+        while (json[end] != '"') {
+            if (json[end + 1] != 'u') {
                 end += 2;
-                length++;
+                escaping++;
             } else {
                 int point = codePoint(json, end);
-                end += point > 0xffff ? 12 : 6;
-                length += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+                int length = escapedLength(point);
+                end += length;
+                escaping += length - utf8Length(point);
             }
+            end = special(json, end);
         }
-        byte[] text = new byte[length];
-        if (length == end - start) {
-            System.arraycopy(json, start, text, 0, length);
-            return text;
+        byte[] text = new byte[end - start - escaping];
+        if (escaping == 0) {
+            System.arraycopy(json, start, text, 0, text.length);
+        } else {
+            unescape(json, start, end, text);
         }
+        return text;
+    }
+
+    private static void unescape(byte[] json, int from, int end, byte[] text) {
         int to = 0;
-        for (int from = start; from < end;) {
-            int plain = Math.min(end, afterPlain(json, from));
-            System.arraycopy(json, from, text, to, plain - from);
-            to += plain - from;
-            from = plain;
-            if (from == end) {
-                break;
-            }
-            byte b = json[from];
-            if (b != '\\') {
-                text[to++] = b;
-                from++;
-            } else if (json[from + 1] != 'u') {
+        while (from < end) {
+            int plain = special(json, from) - from;
+            System.arraycopy(json, from, text, to, plain);
+            from += plain;
+            to += plain;
+            if (from < end && json[from + 1] != 'u') {
                 text[to++] = unescape(json[from + 1]);
                 from += 2;
-            } else {
+            } else if (from < end) {
                 int point = codePoint(json, from);
-                from += point > 0xffff ? 12 : 6;
+                from += escapedLength(point);
                 to = putUtf8(text, to, point);
             }
         }
-        return text;
+    }
+
+    /** The position of the next backslash or of the closing quote. */
+    private static int special(byte[] json, int from) {
+        int at = afterPlain(json, from);
+        while (json[at] != '\\' && json[at] != '"') {
+            at++;
+        }
+        return at;
+    }
+
+    /** How long a character's Unicode escape is, or its two. */
+    private static int escapedLength(int point) {
+        return point > 0xffff ? 12 : 6;
+    }
+
+    private static int utf8Length(int point) {
+        if (point < 0x80) {
+            return 1;
+        }
+        if (point < 0x800) {
+            return 2;
+        }
+        return point < 0x10000 ? 3 : 4;
     }
 
     private static byte unescape(byte escaped) {
@@ -90,6 +104,7 @@ public final class JsonString {
         };
     }
 
+    /** The character that the Unicode escape at {@code backslash} stands for, with the next one if they are a surrogate pair. */
     private static int codePoint(byte[] json, int backslash) {
         int unit = hex4(json, backslash + 2);
         if (unit < 0xd800 || unit > 0xdfff) {
@@ -131,7 +146,7 @@ public final class JsonString {
         return to;
     }
 
-    /** How many bytes {@code text} takes between the quotes. */
+    /** How many bytes {@link #encode} writes of {@code text}. */
     static int encodedLength(byte[] text) {
         int length = text.length;
         for (int from = afterPlain(text, 0); from < text.length; from = afterPlain(text, from)) {
@@ -147,7 +162,7 @@ public final class JsonString {
         return length;
     }
 
-    /** Writes {@code text}, UTF-8, escaped, without quotes, and returns the position after it. */
+    /** Writes {@code text}, which is UTF-8, with escapes and without quotes at {@code to}, and returns the position after it. */
     static int encode(byte[] text, byte[] json, int to) {
         for (int from = 0; from < text.length;) {
             int plain = afterPlain(text, from);
@@ -184,8 +199,9 @@ public final class JsonString {
     }
 
     /**
-     * Where the next eight bytes hold one that stands for more than itself in a JSON string, or the last few bytes begin. Eight bytes
-     * are looked at in one step: each of the sums below has a byte's top bit set where that byte is the wanted one (Hacker's Delight, 6-1).
+     * The first position, in steps of eight bytes, from which a byte among the next eight is a quote, a backslash or a control character,
+     * or from which fewer than eight bytes are left. Each of the three terms below has a byte's top bit set where that byte is the one
+     * looked for (Hacker's Delight, 6-1).
      */
     private static int afterPlain(byte[] text, int from) {
         while (from + 8 <= text.length) {
@@ -200,6 +216,7 @@ public final class JsonString {
         return from;
     }
 
+    /** The letter that escapes a control character; 0: it has none, and is written as a Unicode escape. */
     private static byte shortEscape(byte control) {
         return switch (control) {
             case '\b' -> 'b';
@@ -223,7 +240,7 @@ public final class JsonString {
                 continue;
             }
             b &= 0xff;
-            int more = b >= 0xc2 && b <= 0xdf ? 1 : b >= 0xe0 && b <= 0xef ? 2 : b >= 0xf0 && b <= 0xf4 ? 3 : 0;
+            int more = continuationBytes(b);
             if (more == 0 || i + more > text.length) {
                 return false;
             }
@@ -239,5 +256,16 @@ public final class JsonString {
             }
         }
         return true;
+    }
+
+    /** How many bytes follow {@code first} in a character of several bytes; 0: no character begins so. */
+    private static int continuationBytes(int first) {
+        if (first >= 0xc2 && first <= 0xdf) {
+            return 1;
+        }
+        if (first >= 0xe0 && first <= 0xef) {
+            return 2;
+        }
+        return first >= 0xf0 && first <= 0xf4 ? 3 : 0;
     }
 }

@@ -2,15 +2,24 @@ package chatlambda.local;
 
 import java.io.IOException;
 
-/** Who invoked the function, told of the answer as it arrives; a caller that is slow to return slows the function. */
+/**
+ * Takes a function's answer as it comes, on the thread that reads it: a method that does not return holds the function up. Its
+ * exceptions are logged and change nothing.
+ */
 public interface Caller {
 
+    /** Takes nothing: the {@link Outcome} is enough. */
     Caller NONE = chunk -> {
     };
 
-    /** @param contentType as the function posted it */
+    /**
+     * The answer begins.
+     *
+     * @param contentType as the function posted it; may be null
+     */
     default void begin(String contentType) throws IOException {
     }
 
+    /** The next bytes of the answer. */
     void chunk(byte[] chunk) throws IOException;
 }

@@ -1,7 +1,7 @@
 package chatlambda.local;
 
-import chatlambda.ChatConfig;
 import chatlambda.Main;
+import chatlambda.Settings;
 import chatlambda.local.LocalLambda.InvokeMode;
 import chatlambda.runtime.RuntimeApi;
 import chatlambda.secret.Secret;
@@ -9,22 +9,19 @@ import io.quarkus.arc.profile.IfBuildProfile;
 import io.quarkus.runtime.ShutdownEvent;
 import io.quarkus.runtime.StartupEvent;
 import io.quarkus.tls.TlsConfigurationRegistry;
-import io.smallrye.config.PropertiesConfigSource;
-import io.smallrye.config.SmallRyeConfig;
-import io.smallrye.config.SmallRyeConfigBuilder;
 import io.vertx.core.Vertx;
 import jakarta.enterprise.context.ApplicationScoped;
 import jakarta.enterprise.event.Observes;
-import org.jboss.logging.Logger;
-
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Map;
+import java.util.HashMap;
+import org.eclipse.microprofile.config.Config;
+import org.jboss.logging.Logger;
 
 /**
- * {@code ./mvnw quarkus:dev}: the function beside a Lambda service of its own, on port 8080 ({@code -Dlocal.port=...} for another),
- * with a page to chat with it, and without {@code CHAT_API_KEY} beside a stub endpoint too.
+ * {@code ./mvnw quarkus:dev}: starts a local Lambda service on port 8080 ({@code -Dlocal.port=...} for another), with a page to chat, and
+ * the function as its client. Without {@code CHAT_API_KEY} it starts a stub endpoint too, which the function asks.
  */
 @ApplicationScoped
 @IfBuildProfile("dev")
@@ -32,22 +29,24 @@ public class DevMode {
 
     private static final Logger LOG = Logger.getLogger(DevMode.class);
 
-    /** In the project, whose directory dev mode runs in, and read there each time: it is in no artefact. */
+    /** Relative to the project's directory, in which dev mode runs. The page is read there on each request, and is in no artefact. */
     private static final Path PAGE = Path.of("src/main/playground");
 
     private StubChat stub;
     private LocalLambda lambda;
 
-    void start(@Observes StartupEvent event, SmallRyeConfig config, TlsConfigurationRegistry tls, Vertx vertx)
-            throws ChatConfig.Invalid, Secret.Unavailable {
+    void start(@Observes StartupEvent event, Config config, TlsConfigurationRegistry tls, Vertx vertx)
+            throws Settings.Invalid, Secret.Unavailable {
         boolean callersKeys = config.getOptionalValue("chat.auth", String.class).orElse("").equalsIgnoreCase("passthrough");
+        var stubs = new HashMap<String, String>();
         if (config.getOptionalValue("chat.api-key", String.class).isEmpty() && !callersKeys) {
             stub = StubChat.start(Duration.ofMillis(60));
-            config = with(config, Map.of("chat.api-key", "of-no-use-but-to-the-stub", "chat.url", stub.url().toString()));
+            stubs.put("api-key", "of-no-use-but-to-the-stub");
+            stubs.put("url", stub.url().toString());
             LOG.info("CHAT_API_KEY is not set: answers come from a stub, which repeats what you say");
         }
-        var settings = ChatConfig.Settings.of(config.getConfigMapping(ChatConfig.class), System.getenv());
-        var mode = settings.responseMode() == ChatConfig.ResponseMode.STREAM ? InvokeMode.RESPONSE_STREAM : InvokeMode.BUFFERED;
+        var settings = Settings.of(name -> stubs.containsKey(name) ? stubs.get(name) : Main.text(config, name), System.getenv());
+        var mode = settings.responseMode() == Settings.ResponseMode.STREAM ? InvokeMode.RESPONSE_STREAM : InvokeMode.BUFFERED;
         lambda = LocalLambda.start(config.getOptionalValue("local.port", Integer.class).orElse(8080), mode, Duration.ofMinutes(15),
                 PAGE);
         var loop = Main.start(new RuntimeApi(lambda.runtimeApi()), settings, System.getenv(), System.out, tls, vertx);
@@ -70,11 +69,5 @@ public class DevMode {
         if (stub != null) {
             stub.close();
         }
-    }
-
-    private static SmallRyeConfig with(SmallRyeConfig config, Map<String, String> values) {
-        var builder = new SmallRyeConfigBuilder().addDefaultInterceptors().withProfiles(config.getProfiles());
-        config.getConfigSources().forEach(builder::withSources);
-        return builder.withSources(new PropertiesConfigSource(values, "stub", Integer.MAX_VALUE)).withMapping(ChatConfig.class).build();
     }
 }

@@ -2,7 +2,6 @@ package chatlambda.local;
 
 import jakarta.json.Json;
 import jakarta.json.JsonObject;
-
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -11,12 +10,12 @@ import java.util.Deque;
 import java.util.List;
 import java.util.concurrent.ConcurrentLinkedDeque;
 
-/** The function as the page sees it: the last few invocations are kept, byte for byte as they went over the Runtime API. */
+/** Invokes the function for the page, and keeps the last few invocations, byte for byte as they went over the Runtime API. */
 final class Exchanges implements Invoker {
 
-    private static final int KEPT = 8;
-    /** Of an event, and of an answer. */
-    private static final int LIMIT = 1024 * 1024;
+    private static final int MAX_KEPT = 8;
+    /** How many bytes are kept of an event, and of an answer. */
+    private static final int MAX_BYTES = 1024 * 1024;
 
     private final Invoker function;
     private final Deque<Exchange> newestFirst = new ConcurrentLinkedDeque<>();
@@ -29,7 +28,7 @@ final class Exchanges implements Invoker {
     public Outcome invoke(String requestId, byte[] event, Caller caller) {
         var exchange = new Exchange(requestId, event, caller);
         newestFirst.addFirst(exchange);
-        if (newestFirst.size() > KEPT) {
+        if (newestFirst.size() > MAX_KEPT) {
             newestFirst.pollLast();
         }
         Outcome outcome = function.invoke(requestId, event, exchange);
@@ -37,12 +36,12 @@ final class Exchanges implements Invoker {
         return outcome;
     }
 
-    /** @return null when there is none, or no longer */
+    /** What was kept of an invocation; null: nothing is, or no longer. */
     JsonObject json(String requestId) {
         return newestFirst.stream().filter(exchange -> exchange.requestId.equals(requestId)).findFirst().map(Exchange::json).orElse(null);
     }
 
-    /** @return null when there is none */
+    /** The request id of the newest invocation that has not ended; null: there is none. */
     String newestUnanswered() {
         return newestFirst.stream().filter(exchange -> !exchange.ended()).findFirst().map(exchange -> exchange.requestId).orElse(null);
     }
@@ -62,7 +61,7 @@ final class Exchanges implements Invoker {
 
         Exchange(String requestId, byte[] event, Caller caller) {
             this.requestId = requestId;
-            this.event = event.length > LIMIT ? Arrays.copyOf(event, LIMIT) : event;
+            this.event = event.length > MAX_BYTES ? Arrays.copyOf(event, MAX_BYTES) : event;
             this.eventLength = event.length;
             this.caller = caller;
         }
@@ -80,8 +79,8 @@ final class Exchanges implements Invoker {
 
         private synchronized void keep(byte[] chunk) {
             answered += chunk.length;
-            if (kept < LIMIT) {
-                byte[] fits = chunk.length > LIMIT - kept ? Arrays.copyOf(chunk, LIMIT - kept) : chunk;
+            if (kept < MAX_BYTES) {
+                byte[] fits = chunk.length > MAX_BYTES - kept ? Arrays.copyOf(chunk, MAX_BYTES - kept) : chunk;
                 chunks.add(fits);
                 kept += fits.length;
             }

@@ -10,8 +10,6 @@ import jakarta.json.JsonException;
 import jakarta.json.JsonObject;
 import jakarta.json.JsonString;
 import jakarta.json.JsonValue;
-import org.jboss.logging.Logger;
-
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -23,9 +21,10 @@ import java.util.Base64;
 import java.util.Locale;
 import java.util.TreeMap;
 import java.util.UUID;
+import org.jboss.logging.Logger;
 
 /**
- * A Function URL: an HTTP request to payload 2.0, and the reply back to HTTP, whole or as it comes.
+ * A Function URL: makes an event of payload format 2.0 from an HTTP request, and an HTTP response from the reply, whole or as it comes.
  *
  * @see <a href="https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html">Invoking Lambda function URLs</a>
  */
@@ -117,7 +116,7 @@ final class FunctionUrl implements HttpHandler {
             return;
         }
         JsonObject reply = null;
-        if (outcome.text().indexOf('\0') < 0) { // else a streamed answer, which the real service hands on as it is, prelude and all
+        if (outcome.text().indexOf('\0') < 0) { // with NULs it is a stream with a prelude, which AWS, too, hands on as it is
             try (var reader = Json.createReader(new ByteArrayInputStream(outcome.payload()))) {
                 reply = reader.readObject();
             } catch (JsonException e) {
@@ -145,7 +144,7 @@ final class FunctionUrl implements HttpHandler {
         }
     }
 
-    /** As the real service does. */
+    /** The reply to a function error, word for word as AWS sends it. */
     private static void fail(HttpExchange exchange) throws IOException {
         send(exchange, 502, "application/json", "Internal Server Error".getBytes(StandardCharsets.UTF_8));
     }
@@ -161,11 +160,12 @@ final class FunctionUrl implements HttpHandler {
         }
     }
 
-    /** Status and headers out of the prelude, then every chunk at once. A prelude that API Gateway would not take is a 502. */
+    /** Takes status and headers from the prelude, then sends every chunk as it comes. A prelude that API Gateway refuses is a 502. */
     private static final class StreamingCaller implements Caller {
 
-        /** API Gateway wants the delimiter within the first 16 KB. */
+        /** API Gateway requires the delimiter within the first 16 KB. */
         private static final int PRELUDE_LIMIT = 16 * 1024;
+        /** The length of the delimiter, which is that many NULs. */
         private static final int DELIMITER = 8;
 
         private final HttpExchange exchange;
@@ -234,7 +234,7 @@ final class FunctionUrl implements HttpHandler {
 
         private void refuse(String why) throws IOException {
             LOG.errorf("prelude refused: %s", why);
-            prelude = new ByteArrayOutputStream(); // what follows goes nowhere
+            prelude = new ByteArrayOutputStream(); // what follows is not sent
             if (!sent) {
                 sent = true;
                 fail(exchange);

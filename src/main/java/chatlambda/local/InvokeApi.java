@@ -3,7 +3,6 @@ package chatlambda.local;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpHandler;
 import jakarta.json.Json;
-
 import java.io.ByteArrayOutputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
@@ -13,9 +12,9 @@ import java.util.UUID;
 import java.util.zip.CRC32;
 
 /**
- * {@code POST /2015-03-31/functions/{name}/invocations}: any name, no log tail; and
- * {@code POST /2021-11-15/functions/{name}/response-streaming-invocations}, which hands the answer on as it comes. What the real
- * service says in {@code ErrorDetails} is not documented: here it is the function error's payload, or the trailer.
+ * The two ways to invoke a function, of any name: {@code POST /2015-03-31/functions/{name}/invocations}, without a log tail, and
+ * {@code POST /2021-11-15/functions/{name}/response-streaming-invocations}, which hands the answer on as it comes. AWS does not document
+ * what {@code ErrorDetails} holds: here it is the function error's payload, or the trailer's error.
  *
  * @see <a href="https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html">Invoke</a>
  * @see <a href="https://docs.aws.amazon.com/lambda/latest/api/API_InvokeWithResponseStream.html">InvokeWithResponseStream</a>
@@ -58,8 +57,9 @@ final class InvokeApi implements HttpHandler {
         if (outcome.functionError()) {
             exchange.getResponseHeaders().set("X-Amz-Function-Error", "Unhandled");
         }
+        int status = asynchronous ? 202 : 200;
         byte[] payload = asynchronous ? new byte[0] : outcome.payload();
-        exchange.sendResponseHeaders(asynchronous ? 202 : 200, payload.length == 0 ? -1 : payload.length);
+        exchange.sendResponseHeaders(status, payload.length == 0 ? -1 : payload.length);
         exchange.getResponseBody().write(payload);
     }
 
@@ -77,7 +77,7 @@ final class InvokeApi implements HttpHandler {
         message(out, "InvokeComplete", "application/json", complete.build().toString().getBytes(StandardCharsets.UTF_8));
     }
 
-    /** Lengths, their checksum, headers, payload, and the checksum of it all: {@code application/vnd.amazon.eventstream}. */
+    /** One message of {@code application/vnd.amazon.eventstream}: lengths, their checksum, headers, payload, and the checksum of it all. */
     private static void message(OutputStream out, String type, String contentType, byte[] payload) throws IOException {
         var headers = new ByteArrayOutputStream();
         header(headers, ":message-type", "event");
@@ -99,7 +99,7 @@ final class InvokeApi implements HttpHandler {
         var header = new DataOutputStream(out);
         header.writeByte(name.length());
         header.writeBytes(name);
-        header.writeByte(7); // a string
+        header.writeByte(7); // the type of a string
         header.writeUTF(value);
     }
 

@@ -1,7 +1,6 @@
 package chatlambda.local;
 
 import com.sun.net.httpserver.HttpServer;
-
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -15,8 +14,8 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
 /**
- * A Lambda service on loopback, for dev mode, the tests and the benchmark: the Runtime API that the function polls, and two front
- * doors on one port, the Invoke API ({@code aws lambda invoke --endpoint-url}) and a Function URL (every other path).
+ * A Lambda service on loopback, for dev mode, the tests and the benchmark. It has the Runtime API, which the function polls, and on
+ * one other port the Invoke API ({@code aws lambda invoke --endpoint-url}) and a Function URL (every other path).
  */
 public final class LocalLambda implements Closeable {
 
@@ -41,21 +40,29 @@ public final class LocalLambda implements Closeable {
     }
 
     /**
-     * @param port of the front doors; 0 for any free one
-     * @param timeout the function's
+     * Starts it, without a page.
+     *
+     * @param port of the Invoke API and the Function URL; 0: any free one
+     * @param mode of the Function URL
+     * @param timeout of an invocation, from its event's arrival
+     * @throws UncheckedIOException the port is taken
      */
     public static LocalLambda start(int port, InvokeMode mode, Duration timeout) {
         return start(port, mode, timeout, null);
     }
 
-    /** @param page the directory of the page to chat with the function by hand; null for none */
+    /**
+     * Starts it, with a page.
+     *
+     * @param page the directory of the page to chat with the function by hand; null: no page
+     */
     public static LocalLambda start(int port, InvokeMode mode, Duration timeout, Path page) {
         try {
             var threads = daemons("local-lambda");
             var runtimeApi = new LocalRuntimeApi(threads, timeout);
             var front = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0);
             front.setExecutor(threads);
-            var filter = new OnlyFromHere();
+            var filter = new LoopbackOnlyFilter();
             front.createContext("/", page == null ? new FunctionUrl(runtimeApi, mode) : new Playground(page, runtimeApi, mode))
                     .getFilters().add(filter);
             var invokeApi = new InvokeApi(runtimeApi);
@@ -68,7 +75,7 @@ public final class LocalLambda implements Closeable {
         }
     }
 
-    /** For as long as there is work: none keeps a process alive. */
+    /** Threads for as long as there is work, none of which keeps the process alive. */
     static ExecutorService daemons(String name) {
         return Executors.newCachedThreadPool(task -> {
             var thread = new Thread(task, name);
@@ -77,7 +84,7 @@ public final class LocalLambda implements Closeable {
         });
     }
 
-    /** What the function gets as {@code AWS_LAMBDA_RUNTIME_API}. */
+    /** Host and port of the Runtime API, for the function's {@code AWS_LAMBDA_RUNTIME_API}. */
     public String runtimeApi() {
         return runtimeApi.address();
     }
@@ -87,22 +94,22 @@ public final class LocalLambda implements Closeable {
         return URI.create("http://localhost:" + front.getAddress().getPort());
     }
 
-    /** Invokes the function and waits for what becomes of it. */
+    /** Invokes the function and waits for the outcome, at most until its timeout. */
     public Outcome invoke(byte[] event) {
         return invoke(event, Caller.NONE);
     }
 
-    /** The same, and hands over the answer as it comes. */
+    /** As above, and hands the answer to {@code caller} as it comes, on another thread. */
     public Outcome invoke(byte[] event, Caller caller) {
         return runtimeApi.invoke(UUID.randomUUID().toString(), event, caller);
     }
 
-    /** Waits until the function asks for an event that is not there: it has started, or is done with the last one. */
+    /** Waits until the function polls and there is no event for it: it has started, or has finished the last invocation. */
     public void awaitPoll() throws InterruptedException {
         runtimeApi.awaitPoll();
     }
 
-    /** Why the function could not start, as {@code errorType: errorMessage}; waits for it. */
+    /** Waits until the function reports that it cannot start, and returns the report: {@code errorType: errorMessage}. */
     public String initError(Duration patience) {
         return runtimeApi.initError(patience);
     }

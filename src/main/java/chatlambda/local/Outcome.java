@@ -1,17 +1,17 @@
 package chatlambda.local;
 
 import jakarta.json.Json;
-
 import java.nio.charset.StandardCharsets;
 
 /**
- * What became of an invocation.
+ * How an invocation ended.
  *
- * @param payload the answer, or of a function error {@code {"errorMessage","errorType"}}
+ * @param payload the answer; of a function error {@code {"errorMessage","errorType"}}; of a long streamed answer
+ *        its first bytes, at most 6 MB
  * @param functionError whether it ended as a function error
- * @param contentType as the function posted it
+ * @param contentType as the function posted it; may be null
  * @param streamed whether it came in chunks
- * @param trailer of a streamed answer that broke off: the error it said so with, else null
+ * @param trailer the error that a streamed answer ended with, {@code errorType: body}; null: it ended well, or was not streamed
  */
 public record Outcome(byte[] payload, boolean functionError, String contentType, boolean streamed, String trailer) {
 
@@ -20,6 +20,7 @@ public record Outcome(byte[] payload, boolean functionError, String contentType,
                 .toString().getBytes(StandardCharsets.UTF_8), true, "application/json", false, null);
     }
 
+    /** The payload as text. */
     public String text() {
         return new String(payload, StandardCharsets.UTF_8);
     }

@@ -9,7 +9,6 @@ import jakarta.json.JsonException;
 import jakarta.json.JsonObject;
 import jakarta.json.JsonObjectBuilder;
 import jakarta.json.JsonString;
-
 import java.io.ByteArrayInputStream;
 import java.io.Closeable;
 import java.io.IOException;
@@ -26,13 +25,14 @@ import java.util.concurrent.locks.LockSupport;
 import javax.net.ssl.SSLContext;
 
 /**
- * A chat endpoint on loopback that answers in AI/ML API's form, always the same to the same request: it repeats the last message.
- * The model's name selects what else it can do: {@code stub/429} (any error status), {@code stub/slow-1500} (milliseconds of thought).
+ * A chat endpoint on loopback that answers in AI/ML API's form. It repeats the last message, so the same request has the same answer.
+ * The model's name selects other behaviour: {@code stub/429} is answered with that error status, {@code stub/slow-1500} after that many
+ * milliseconds.
  */
 public final class StubChat implements Closeable {
 
     static {
-        System.setProperty("sun.net.httpserver.nodelay", "true"); // see LocalLambda, which need not be there
+        System.setProperty("sun.net.httpserver.nodelay", "true"); // as in LocalLambda, which may not be loaded
     }
 
     private final HttpServer server;
@@ -45,12 +45,20 @@ public final class StubChat implements Closeable {
         this.pace = pace;
     }
 
-    /** @param pace the pause between two chunks of a streamed answer */
+    /**
+     * Starts it on any free port, for plain HTTP.
+     *
+     * @param pace the pause before each word of a streamed answer
+     */
     public static StubChat start(Duration pace) {
         return start(pace, null);
     }
 
-    /** @param identity what it proves itself {@code localhost} with, over TLS; null for plain HTTP */
+    /**
+     * Starts it on any free port.
+     *
+     * @param identity with a certificate for {@code localhost}; null: plain HTTP
+     */
     public static StubChat start(Duration pace, SSLContext identity) {
         try {
             var server = listen(identity);
@@ -75,7 +83,7 @@ public final class StubChat implements Closeable {
         return server;
     }
 
-    /** What {@code chat.url} is set to. */
+    /** Its URL, for {@code chat.url}. */
     public URI url() {
         return URI.create((server instanceof HttpsServer ? "https://localhost:" : "http://127.0.0.1:") + server.getAddress().getPort());
     }
@@ -99,26 +107,26 @@ public final class StubChat implements Closeable {
             }
             exchange.getResponseHeaders().set("x-inference-id", "stub-inference-1");
             String model = request.getString("model", "");
-            String wish = model.startsWith("stub/") ? model.substring("stub/".length()) : "";
+            String variant = model.startsWith("stub/") ? model.substring("stub/".length()) : "";
             if (key == null || !key.startsWith("Bearer ")) {
                 error(exchange, 401, "Invalid API key");
-            } else if (wish.matches("[45][0-9][0-9]")) {
-                error(exchange, Integer.parseInt(wish), "The stub was asked for a " + wish);
+            } else if (variant.matches("[45][0-9][0-9]")) {
+                error(exchange, Integer.parseInt(variant), "The stub was asked for a " + variant);
             } else {
-                if (wish.matches("slow-[0-9]{1,6}")) {
-                    LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(Long.parseLong(wish.substring("slow-".length()))));
+                if (variant.matches("slow-[0-9]{1,6}")) {
+                    LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(Long.parseLong(variant.substring("slow-".length()))));
                 }
                 if (request.getBoolean("stream", false)) {
-                    stream(exchange, model, said(request));
+                    stream(exchange, model, reply(request));
                 } else {
-                    whole(exchange, model, said(request));
+                    whole(exchange, model, reply(request));
                 }
             }
         }
     }
 
-    /** The answer: what was said last, if that was text. */
-    private static String said(JsonObject request) {
+    /** The answer's text, which repeats the last message if that is text. */
+    private static String reply(JsonObject request) {
         var messages = request.getJsonArray("messages");
         var last = messages == null || messages.isEmpty() ? null : messages.getJsonObject(messages.size() - 1).get("content");
         return "You said: " + (last instanceof JsonString text ? text.getString() : "something that is not plain text");
@@ -136,7 +144,7 @@ public final class StubChat implements Closeable {
                 .build().toString());
     }
 
-    /** Word by word, usage in a last chunk without choices, and no {@code [DONE]}: as AI/ML API's documentation prints it. */
+    /** Streams as AI/ML API's documentation shows it: word by word, usage in a last chunk without choices, and no {@code [DONE]}. */
     private void stream(HttpExchange exchange, String model, String text) throws IOException {
         exchange.getResponseHeaders().set("Content-Type", "text/event-stream");
         exchange.sendResponseHeaders(200, 0);

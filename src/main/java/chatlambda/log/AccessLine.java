@@ -2,79 +2,87 @@ package chatlambda.log;
 
 import chatlambda.chat.Usage;
 import chatlambda.json.JsonOut;
-
 import java.time.Instant;
 
 /**
  * What one invocation came to, as one line of JSON: who, which model, how long, how much; never what was said. With metrics it is an
  * event in CloudWatch's embedded metric format too, namespace {@code ChatLambda}, dimensions {@code Model} and {@code Client}.
  *
+ * @param requestId Lambda's
+ * @param traceId X-Ray's header, or null
+ * @param door by which front door the event came, or null: unknown
+ * @param client by name, or null: unknown
  * @see <a href="https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html">
  *      Embedded metric format</a>
  */
-public final class AccessLine {
+public record AccessLine(String requestId, String traceId, String door, String client, Asked asked, Answered answered, Times times) {
 
     private static final String NAMESPACE = "ChatLambda";
-    /** What a model is called is shorter; what a caller asks for need not be. */
-    private static final int LONGEST = 256;
+    /** Characters of a model's name: what a model is called is shorter; what a caller asks for need not be. */
+    private static final int MAX_MODEL = 256;
 
-    // What is not known stays as it is here: null or less than nothing is not written.
-    public String requestId;
-    public String traceId;
-    /** By which front door. */
-    public String door;
-    public String client;
-    /** That the request asked for. */
-    public String model;
-    /** That was asked last, and answered. */
-    public String lastModel;
-    public boolean stream;
-    /** As HTTP has it, for direct invocations too; until something is known, that it went wrong. */
-    public int status = 500;
-    public String code = "internal_error";
-    public int attempts;
-    public long requestBytes = -1;
-    public long responseBytes;
-    /** Nanoseconds; for all attempts, to the end of the answer. */
-    public long upstreamNanos = -1;
-    /** Nanoseconds from the event's arrival to the first chunk of a stream. */
-    public long firstChunkNanos = -1;
-    /** Nanoseconds from the event's arrival until the answer was handed over. */
-    public long totalNanos = -1;
-    public Usage usage;
-    /** Not worth a line. */
-    public boolean isHealthCheck;
-    /** Whether it is the first of this instance. */
-    public boolean cold;
-    public long remainingMillis;
-
-    /** A server's fault, or an answer that broke off. */
-    public boolean isError() {
-        return status >= 500 || status < 400 && code != null;
+    /**
+     * The request.
+     *
+     * @param model that it asks for, or null: unknown
+     * @param bytes of its body, decoded; -1: unknown
+     */
+    public record Asked(String model, boolean stream, long bytes) {
     }
 
     /**
+     * What became of it.
+     *
+     * @param status as HTTP has it, for direct invocations too
+     * @param code of the error; null: there was none
+     * @param attempts requests to the upstream
+     * @param model that was asked last, and answered; null: none did
+     * @param usage null: unknown
+     * @param bytes of the answer's body, with what was added to a stream
+     */
+    public record Answered(int status, String code, int attempts, String model, Usage usage, long bytes) {
+    }
+
+    /**
+     * In nanoseconds, -1 where there was no such thing.
+     *
+     * @param upstream for all attempts, to the end of the answer
+     * @param firstChunk from the event's arrival to the first chunk of a stream
+     * @param total from the event's arrival until the answer was handed over
+     * @param remainingMillis until the deadline; less than nothing after it
+     */
+    public record Times(long upstream, long firstChunk, long total, long remainingMillis) {
+    }
+
+    /** A server's fault, or an answer that broke off. */
+    boolean isError() {
+        return answered.status >= 500 || answered.status < 400 && answered.code != null;
+    }
+
+    /**
+     * @param cold whether it is the first of this instance
      * @param metricModel the model as a dimension of metrics, each value of which costs money, or null: no metrics
      * @return the line and its end
      */
-    byte[] toJson(Instant now, String metricModel) {
+    byte[] toJson(Instant now, boolean cold, String metricModel) {
         var out = new JsonOut(1024);
         out.raw("{\"timestamp\":").string(now.toString()).raw(",\"level\":").string(isError() ? "ERROR" : "INFO");
         text(out, "requestId", requestId);
         text(out, "traceId", root(traceId));
         text(out, "door", door);
         text(out, "client", client);
-        text(out, "model", shortened(model));
-        text(out, "answeredModel", shortened(usage != null && usage.model() != null ? usage.model() : lastModel));
-        out.raw(",\"stream\":").raw(Boolean.toString(stream));
-        number(out, "status", status);
-        text(out, "code", code);
-        number(out, "attempts", attempts);
-        millis(out, "upstreamMs", upstreamNanos);
-        millis(out, "totalMs", totalNanos);
-        millis(out, "firstChunkMs", firstChunkNanos);
-        number(out, "requestBytes", requestBytes);
-        number(out, "responseBytes", responseBytes);
+        text(out, "model", shortened(asked.model));
+        Usage usage = answered.usage;
+        text(out, "answeredModel", shortened(usage != null && usage.model() != null ? usage.model() : answered.model));
+        out.raw(",\"stream\":").raw(Boolean.toString(asked.stream));
+        number(out, "status", answered.status);
+        text(out, "code", answered.code);
+        number(out, "attempts", answered.attempts);
+        millis(out, "upstreamMs", times.upstream);
+        millis(out, "totalMs", times.total);
+        millis(out, "firstChunkMs", times.firstChunk);
+        number(out, "requestBytes", asked.bytes);
+        number(out, "responseBytes", answered.bytes);
         if (usage != null) {
             number(out, "promptTokens", usage.promptTokens());
             number(out, "completionTokens", usage.completionTokens());
@@ -83,7 +91,7 @@ public final class AccessLine {
         if (cold) {
             out.raw(",\"cold\":true");
         }
-        out.raw(",\"remainingMs\":").raw(Long.toString(remainingMillis));
+        out.raw(",\"remainingMs\":").raw(Long.toString(times.remainingMillis));
         if (metricModel != null) {
             metrics(out, now, metricModel);
         }
@@ -95,8 +103,9 @@ public final class AccessLine {
         var values = new JsonOut(256);
         metric(definitions, values, "Requests", "Count", "1");
         metric(definitions, values, "Errors", "Count", isError() ? "1" : "0");
-        metric(definitions, values, "UpstreamLatency", "Milliseconds", millis(upstreamNanos));
-        metric(definitions, values, "FirstChunkLatency", "Milliseconds", millis(firstChunkNanos));
+        metric(definitions, values, "UpstreamLatency", "Milliseconds", millis(times.upstream));
+        metric(definitions, values, "FirstChunkLatency", "Milliseconds", millis(times.firstChunk));
+        Usage usage = answered.usage;
         if (usage != null) {
             metric(definitions, values, "PromptTokens", "Count", count(usage.promptTokens()));
             metric(definitions, values, "CompletionTokens", "Count", count(usage.completionTokens()));
@@ -150,6 +159,6 @@ public final class AccessLine {
     }
 
     private static String shortened(String name) {
-        return name == null || name.length() <= LONGEST ? name : name.substring(0, LONGEST);
+        return name == null || name.length() <= MAX_MODEL ? name : name.substring(0, MAX_MODEL);
     }
 }

@@ -1,24 +1,24 @@
 package chatlambda.log;
 
-import org.jboss.logging.Logger;
-
 import java.io.IOException;
 import java.io.OutputStream;
 import java.time.Instant;
 import java.util.Collection;
-import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.logging.Level;
 import java.util.regex.Pattern;
+import org.jboss.logging.Logger;
 
-/** Where access lines go: whole, each in one write, so that they cannot mix with other lines. */
+/** Where access lines go: whole, each in one write, so that they cannot mix with other lines. For any thread. */
 public final class AccessLog {
 
     private static final Logger LOG = Logger.getLogger(AccessLog.class);
 
     /** Each is a metric of its own in CloudWatch, and paid for; callers could make up any number of names. */
-    private static final int MOST_MODELS = 100;
+    private static final int MAX_MODELS = 100;
     /** What CloudWatch takes as a dimension's value, and no more of it than a model's name needs. */
     private static final Pattern DIMENSION = Pattern.compile("[!-~]{1,256}");
 
@@ -27,7 +27,7 @@ public final class AccessLog {
     private final boolean showsInfo;
     private final boolean showsErrors;
     private final Set<String> models;
-    private boolean cold = true;
+    private final AtomicBoolean cold = new AtomicBoolean(true);
 
     /**
      * @param models that are expected; what else has answered becomes known
@@ -36,30 +36,36 @@ public final class AccessLog {
     public AccessLog(OutputStream out, boolean metrics, Collection<String> models, Map<String, String> environment) {
         this.out = out;
         this.metrics = metrics;
-        this.models = new HashSet<>(models);
+        this.models = ConcurrentHashMap.newKeySet();
+        this.models.addAll(models);
         this.showsInfo = JsonLines.shows(Level.INFO, environment);
         this.showsErrors = JsonLines.shows(Level.SEVERE, environment);
     }
 
+    /** Writes the line of one invocation, if the log level asks for it. */
     public void write(AccessLine line) {
-        line.cold = cold;
-        cold = false; // whether or not it is written: a later line would tell of a start that was not its own
-        if (line.isHealthCheck || !(line.isError() ? showsErrors : showsInfo)) {
+        boolean first = cold.getAndSet(false); // also where nothing is written: a later line would tell of a start that was not its own
+        if (!(line.isError() ? showsErrors : showsInfo)) {
             return;
         }
         try {
-            out.write(line.toJson(Instant.ofEpochMilli(System.currentTimeMillis()), metrics ? dimension(line) : null));
+            out.write(line.toJson(Instant.ofEpochMilli(System.currentTimeMillis()), first, metrics ? dimension(line) : null));
         } catch (IOException e) {
             LOG.debugf("no access line: %s", e.getMessage());
         }
     }
 
+    /** An invocation that is not worth a line, such as a health check. */
+    public void skip() {
+        cold.set(false);
+    }
+
     private String dimension(AccessLine line) {
-        String model = line.lastModel != null ? line.lastModel : line.model;
+        String model = line.answered().model() != null ? line.answered().model() : line.asked().model();
         if (model == null) {
             return "none";
         }
-        if (line.status < 300 && DIMENSION.matcher(model).matches() && models.size() < MOST_MODELS) {
+        if (line.answered().status() < 300 && DIMENSION.matcher(model).matches() && models.size() < MAX_MODELS) {
             models.add(model);
         }
         return models.contains(model) && DIMENSION.matcher(model).matches() ? model : "other";

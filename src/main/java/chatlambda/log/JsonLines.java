@@ -1,10 +1,6 @@
 package chatlambda.log;
 
 import chatlambda.json.JsonOut;
-import org.jboss.logmanager.ExtFormatter;
-import org.jboss.logmanager.ExtHandler;
-import org.jboss.logmanager.ExtLogRecord;
-
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
@@ -13,6 +9,9 @@ import java.util.Map;
 import java.util.logging.Handler;
 import java.util.logging.Level;
 import java.util.logging.Logger;
+import org.jboss.logmanager.ExtFormatter;
+import org.jboss.logmanager.ExtHandler;
+import org.jboss.logmanager.ExtLogRecord;
 
 /**
  * The log as Lambda's log format JSON has it: one object for each line, and a stack trace is no more than that. {@code
@@ -22,8 +21,8 @@ import java.util.logging.Logger;
  */
 public final class JsonLines extends ExtFormatter {
 
-    /** Of the invocation that is being answered, or null. */
-    private static volatile String requestId;
+    /** Of the invocation that this thread answers; unset: none. */
+    private static final ThreadLocal<String> REQUEST_ID = new ThreadLocal<>();
 
     /** @param environment Lambda's */
     public static void install(Map<String, String> environment) {
@@ -64,9 +63,9 @@ public final class JsonLines extends ExtFormatter {
         };
     }
 
-    /** @param id of the invocation to which the lines from here on belong, or null */
-    public static void belongTo(String id) {
-        requestId = id;
+    /** @param id of the invocation to which this thread's lines belong from here on, or null */
+    public static void setRequestId(String id) {
+        REQUEST_ID.set(id);
     }
 
     @Override
@@ -74,6 +73,7 @@ public final class JsonLines extends ExtFormatter {
         var out = new JsonOut(256).raw("{\"timestamp\":").string(Instant.ofEpochMilli(line.getMillis()).toString())
                 .raw(",\"level\":").string(name(line.getLevel())).raw(",\"logger\":").string(line.getLoggerName())
                 .raw(",\"message\":").string(formatMessage(line));
+        String requestId = REQUEST_ID.get();
         if (requestId != null) {
             out.raw(",\"requestId\":").string(requestId);
         }
@@ -87,7 +87,12 @@ public final class JsonLines extends ExtFormatter {
 
     private static String name(Level level) {
         int value = level.intValue();
-        return value >= Level.SEVERE.intValue() ? "ERROR" : value >= Level.WARNING.intValue() ? "WARN"
-                : value >= Level.INFO.intValue() ? "INFO" : "DEBUG";
+        if (value >= Level.SEVERE.intValue()) {
+            return "ERROR";
+        }
+        if (value >= Level.WARNING.intValue()) {
+            return "WARN";
+        }
+        return value >= Level.INFO.intValue() ? "INFO" : "DEBUG";
     }
 }

@@ -1,8 +1,6 @@
 package chatlambda.runtime;
 
 import chatlambda.http.HttpReader;
-import org.jboss.logging.Logger;
-
 import java.io.ByteArrayInputStream;
 import java.io.Closeable;
 import java.io.EOFException;
@@ -14,6 +12,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Base64;
+import org.jboss.logging.Logger;
 
 /**
  * A streamed response: chunked, each write one chunk and one system call, its end or its failure told in trailers. The JDK's and
@@ -22,7 +21,7 @@ import java.util.Base64;
  * @see <a href="https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html#runtimes-custom-response-streaming">Implementing
  *      response streaming in a custom runtime</a>
  */
-public final class ResponseStream implements Closeable {
+final class ResponseStream implements Closeable {
 
     private static final Logger LOG = Logger.getLogger(ResponseStream.class);
 
@@ -33,7 +32,6 @@ public final class ResponseStream implements Closeable {
 
     private final TimedSocket socket;
     private byte[] head;
-    private boolean ended;
     private boolean acknowledged;
 
     /** @param request request line and header fields of the post, but for what makes it a streamed one */
@@ -45,19 +43,19 @@ public final class ResponseStream implements Closeable {
     }
 
     /** Writes from here on end by then, with a {@link TimedSocket.Stalled}: the Runtime API has stopped taking bytes. */
-    public void endBy(Instant time) {
+    void endBy(Instant time) {
         socket.endBy(time);
     }
 
-    /** Sends {@code length} bytes as they are; returns when the system has taken them. */
-    public void write(byte[] bytes, int length) throws IOException {
-        if (length > 0) { // an empty chunk would be the last one
-            send(Integer.toHexString(length) + "\r\n", bytes, length, "\r\n");
+    /** Sends these bytes as one chunk; returns when the system has taken them. */
+    void write(byte[] bytes) throws IOException {
+        if (bytes.length > 0) { // an empty chunk would be the last one
+            send(Integer.toHexString(bytes.length) + "\r\n", bytes, "\r\n");
         }
     }
 
-    /** Notices, as far as that is possible without writing, that nobody reads any more. */
-    public void requireOpen() throws IOException {
+    /** @throws IOException nobody reads any more, as far as that can be noticed without writing */
+    void requireOpen() throws IOException {
         if (acknowledged) {
             return;
         }
@@ -99,33 +97,34 @@ public final class ResponseStream implements Closeable {
         }
     }
 
-    /** The regular end; done for a body that does not end itself. */
-    public void end() throws IOException {
-        if (!ended) {
-            end("");
-        }
+    /** The regular end, acknowledged; nothing may be written after it. */
+    void end() throws IOException {
+        end("");
     }
 
-    /** The end of a response that broke off: Lambda counts the invocation as a success, but passes the error on. */
-    public void end(String errorType, String message) throws IOException {
+    /**
+     * The end of a response that broke off: Lambda counts the invocation as a success, but passes the error on.
+     *
+     * @param errorType {@code Category.Reason}
+     */
+    void end(String errorType, String message) throws IOException {
         end(RuntimeApi.ERROR_TYPE + errorType + "\r\n" + ERROR_BODY
                 + Base64.getEncoder().encodeToString(RuntimeApi.error(errorType, message)) + "\r\n");
     }
 
     private void end(String trailers) throws IOException {
-        ended = true;
-        send("0\r\n" + trailers + "\r\n", NOTHING, 0, "");
+        send("0\r\n" + trailers + "\r\n", NOTHING, "");
         if (!acknowledged) {
             acknowledge(socket.in());
         }
     }
 
-    private void send(String before, byte[] bytes, int length, String after) throws IOException {
-        byte[] message = new byte[head.length + before.length() + length + after.length()];
+    private void send(String before, byte[] bytes, String after) throws IOException {
+        byte[] message = new byte[head.length + before.length() + bytes.length + after.length()];
         System.arraycopy(head, 0, message, 0, head.length);
         int at = put(before, message, head.length);
-        System.arraycopy(bytes, 0, message, at, length);
-        put(after, message, at + length);
+        System.arraycopy(bytes, 0, message, at, bytes.length);
+        put(after, message, at + bytes.length);
         head = NOTHING;
         socket.write(message);
     }

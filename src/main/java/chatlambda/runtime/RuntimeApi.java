@@ -2,8 +2,6 @@ package chatlambda.runtime;
 
 import chatlambda.http.HttpReader;
 import chatlambda.json.JsonOut;
-import org.jboss.logging.Logger;
-
 import java.io.Closeable;
 import java.io.EOFException;
 import java.io.IOException;
@@ -13,6 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Locale;
+import org.jboss.logging.Logger;
 
 /**
  * The Lambda Runtime API on one plain keep-alive socket.
@@ -29,9 +28,6 @@ public final class RuntimeApi implements Closeable {
     private static final String REQUEST_ID = "Lambda-Runtime-Aws-Request-Id";
     private static final String DEADLINE = "Lambda-Runtime-Deadline-Ms";
     private static final String TRACE_ID = "Lambda-Runtime-Trace-Id";
-
-    /** Where a JVM's X-Ray clients look for what is {@code _X_AMZN_TRACE_ID} elsewhere. */
-    private static final String TRACE_PROPERTY = "com.amazonaws.xray.traceHeader";
 
     private static final byte[] NO_BODY = {};
     private static final int ONE_WRITE = 64 * 1024;
@@ -56,14 +52,8 @@ public final class RuntimeApi implements Closeable {
         }
         String requestId = required(next, REQUEST_ID);
         String deadline = required(next, DEADLINE);
-        String traceId = next.head.field(lower(TRACE_ID));
-        if (traceId == null) {
-            System.clearProperty(TRACE_PROPERTY);
-        } else {
-            System.setProperty(TRACE_PROPERTY, traceId);
-        }
         try {
-            return new Invocation(requestId, next.head.field(lower(INVOCATION_ID)), traceId,
+            return new Invocation(requestId, next.head.field(lower(INVOCATION_ID)), next.head.field(lower(TRACE_ID)),
                     Instant.ofEpochMilli(Long.parseLong(deadline)), arrived, next.body);
         } catch (NumberFormatException e) {
             throw new IOException("the Runtime API sent " + DEADLINE + ": " + deadline);
@@ -94,7 +84,8 @@ public final class RuntimeApi implements Closeable {
      */
     void fail(Invocation invocation, String type, String message) throws IOException {
         post("invocation/" + invocation.requestId() + "/error",
-                echo(invocation) + "Content-Type: application/json\r\n" + ERROR_TYPE + type + "\r\n", error(type, message), end(invocation));
+                echo(invocation) + "Content-Type: application/json\r\n" + ERROR_TYPE + type + "\r\n", error(type, message),
+                end(invocation));
     }
 
     /** Tells why the function cannot start; the process should then end. */

@@ -8,8 +8,6 @@ import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.util.HexFormat;
 import java.util.SortedMap;
-import java.util.stream.Collectors;
-
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
 
@@ -27,7 +25,7 @@ final class SigV4 {
     private SigV4() {
     }
 
-    /** What goes into {@code X-Amz-Date}. */
+    /** {@code X-Amz-Date}, for example {@code 20150830T123600Z}. */
     static String date(Instant now) {
         return DATE.format(now);
     }
@@ -43,33 +41,27 @@ final class SigV4 {
         String day = date.substring(0, 8);
         String scope = day + "/" + region + "/" + service + "/aws4_request";
         String signed = String.join(";", headers.keySet());
-        String request = method + "\n/\n\n"
-                + headers.entrySet().stream().map(header -> header.getKey() + ":" + header.getValue().strip() + "\n").collect(Collectors.joining())
-                + "\n" + signed + "\n" + hex(sha256(body));
-        String toSign = ALGORITHM + "\n" + date + "\n" + scope + "\n" + hex(sha256(request.getBytes(StandardCharsets.UTF_8)));
-        byte[] key = hmac(hmac(hmac(hmac(("AWS4" + secretKey).getBytes(StandardCharsets.UTF_8), day), region), service), "aws4_request");
-        return ALGORITHM + " Credential=" + keyId + "/" + scope + ", SignedHeaders=" + signed + ", Signature=" + hex(hmac(key, toSign));
-    }
-
-    private static String hex(byte[] bytes) {
-        return HexFormat.of().formatHex(bytes);
-    }
-
-    private static byte[] sha256(byte[] bytes) {
+        var request = new StringBuilder(method).append("\n/\n\n");
+        for (var header : headers.entrySet()) {
+            request.append(header.getKey()).append(':').append(header.getValue().strip()).append('\n');
+        }
         try {
-            return MessageDigest.getInstance("SHA-256").digest(bytes);
+            request.append('\n').append(signed).append('\n').append(sha256(body));
+            String toSign = ALGORITHM + "\n" + date + "\n" + scope + "\n" + sha256(request.toString().getBytes(StandardCharsets.UTF_8));
+            byte[] key = ("AWS4" + secretKey).getBytes(StandardCharsets.UTF_8);
+            for (String part : new String[] { day, region, service, "aws4_request", toSign }) {
+                Mac mac = Mac.getInstance("HmacSHA256");
+                mac.init(new SecretKeySpec(key, "HmacSHA256"));
+                key = mac.doFinal(part.getBytes(StandardCharsets.UTF_8));
+            }
+            return ALGORITHM + " Credential=" + keyId + "/" + scope + ", SignedHeaders=" + signed + ", Signature="
+                    + HexFormat.of().formatHex(key);
         } catch (GeneralSecurityException e) {
-            throw new IllegalStateException(e); // cannot happen: every Java has it
+            throw new IllegalStateException(e); // cannot happen: every Java has these algorithms
         }
     }
 
-    private static byte[] hmac(byte[] key, String text) {
-        try {
-            Mac mac = Mac.getInstance("HmacSHA256");
-            mac.init(new SecretKeySpec(key, "HmacSHA256"));
-            return mac.doFinal(text.getBytes(StandardCharsets.UTF_8));
-        } catch (GeneralSecurityException e) {
-            throw new IllegalStateException(e); // cannot happen: every Java has it
-        }
+    private static String sha256(byte[] bytes) throws GeneralSecurityException {
+        return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
     }
 }

@@ -27,6 +27,8 @@ import org.jboss.resteasy.reactive.RestResponse;
 @Produces({ MediaType.APPLICATION_JSON, MediaType.SERVER_SENT_EVENTS })
 interface ChatCompletions {
 
+    /** Names the {@link Exchange} to {@link UpstreamCodec}, which takes it out: the upstream never sees it. */
+    String EXCHANGE = "chat-lambda-exchange";
     /** W3C's header. */
     String TRACEPARENT = "traceparent";
     /** X-Ray's header. */
@@ -34,12 +36,13 @@ interface ChatCompletions {
 
     /** @param base what {@code /chat/completions} is added to: the upstream, or while the path is rehearsed a stand-in */
     @POST
-    Uni<RestResponse<byte[]>> create(@Url String base, @HeaderParam("Authorization") String authorization,
-            @HeaderParam(TRACEPARENT) String traceparent, @HeaderParam(TRACE_ID) String traceId, byte[] request);
+    Uni<RestResponse<byte[]>> create(@Url String base, @HeaderParam(EXCHANGE) String exchange,
+            @HeaderParam("Authorization") String authorization, @HeaderParam(TRACEPARENT) String traceparent,
+            @HeaderParam(TRACE_ID) String traceId, byte[] request);
 
     /** The same for a request of some size, which goes out in slices as the connection takes them. */
     @POST
-    Uni<RestResponse<byte[]>> create(@Url String base, @HeaderParam("Authorization") String authorization,
-            @HeaderParam(TRACEPARENT) String traceparent, @HeaderParam(TRACE_ID) String traceId,
-            @HeaderParam("Content-Length") int length, Multi<Buffer> request);
+    Uni<RestResponse<byte[]>> create(@Url String base, @HeaderParam(EXCHANGE) String exchange,
+            @HeaderParam("Authorization") String authorization, @HeaderParam(TRACEPARENT) String traceparent,
+            @HeaderParam(TRACE_ID) String traceId, @HeaderParam("Content-Length") int length, Multi<Buffer> request);
 }

@@ -6,10 +6,9 @@ import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClientRequest;
 import io.vertx.core.http.HttpClientResponse;
-
 import java.io.Closeable;
-import java.io.IOException;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -18,8 +17,8 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 
 /**
- * A completion that comes in chunks, each what has arrived from the upstream since the last one. A reader that is slow stops the upstream after a
- * few chunks; nothing is dropped, and memory does not grow with the stream's length.
+ * A completion that comes in chunks, each what has arrived from the upstream since the last one. A reader that is slow stops the
+ * upstream after a few chunks; nothing is dropped, and memory does not grow with the stream's length. For one thread.
  *
  * <p>Read from the Vert.x client below the REST client, because the {@code InputStream} that a declarative method can return (3.34.1,
  * {@code VertxClientInputStream}) drops what has arrived when the connection is lost right after it (316 and 326 times of 1,000 where
@@ -30,75 +29,77 @@ public final class CompletionStream implements Answer, Closeable {
 
     /** How many of the upstream's chunks may wait here. */
     private static final int WINDOW = 8;
-    /** How often, while the upstream is silent, somebody looks whether the answer is still wanted. */
-    private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
+    /** How long {@link #finish} waits. */
+    private static final Duration FINISH = Duration.ofMillis(50);
     private static final Object END = new Object();
+    private static final byte[] NOTHING = {};
 
-    /** Asked now and then, while there is nothing to pass on. */
-    public interface StillWanted {
+    /**
+     * Where a stream comes from.
+     *
+     * @param arrived the chunks of each read, in the end {@link #END} or what went wrong
+     */
+    record Source(HttpClientRequest request, HttpClientResponse response, BlockingQueue<Object> arrived) {
 
-        /** @throws IOException nobody takes the answer any more */
-        void check() throws IOException;
+        /** Lets the body into a queue, a few chunks ahead of the reader; on the event loop, before the first byte of it. */
+        static Source of(HttpClientRequest request, HttpClientResponse response) {
+            var arrived = new LinkedBlockingQueue<Object>();
+            var read = new ArrayList<Buffer>();
+            Runnable pass = () -> {
+                if (!read.isEmpty()) {
+                    arrived.add(read.toArray(new Buffer[0]));
+                    read.clear();
+                }
+            };
+            Context eventLoop = Vertx.currentContext();
+            response.pause();
+            response.handler(chunk -> {
+                read.add(chunk);
+                if (read.size() == 1) {
+                    eventLoop.runOnContext(then -> pass.run()); // when the event loop has gone through the whole read
+                }
+            });
+            response.endHandler(end -> {
+                pass.run();
+                arrived.add(END);
+            });
+            response.exceptionHandler(failure -> {
+                response.resume(); // what arrived before the failure comes first
+                eventLoop.runOnContext(then -> {
+                    pass.run();
+                    arrived.add(failure);
+                });
+            });
+            response.fetch(WINDOW);
+            return new Source(request, response, arrived);
+        }
     }
 
-    private final HttpClientRequest request;
-    private final HttpClientResponse response;
+    private final Source source;
     private final Map<String, String> headers;
-    private final Upstream upstream;
-    private final BlockingQueue<Object> arrived;
-    private final long asked;
+    private final Exchange exchange;
+    private final Reasons reasons;
+    private final Deadline end;
+    private final Duration idle;
+    private final String silent;
+    /** For the next chunk, while it is waited for; else null. */
+    private Deadline nextChunk;
     private boolean ended;
 
     /**
-     * @param arrived the chunks of each read, in the end {@link #END} or what went wrong
-     * @param asked when the request began
+     * @param end for the whole of it; its remedy is the error's message
+     * @param idle how long it may be silent
+     * @param silent the error's message where it was silent for longer
      */
-    CompletionStream(HttpClientRequest request, HttpClientResponse response, Map<String, String> headers, Upstream upstream,
-            BlockingQueue<Object> arrived, long asked) {
-        this.request = request;
-        this.response = response;
+    CompletionStream(Source source, Map<String, String> headers, Exchange exchange, Reasons reasons, Deadline end,
+            Duration idle, String silent) {
+        this.source = source;
         this.headers = headers;
-        this.upstream = upstream;
-        this.arrived = arrived;
-        this.asked = asked;
-    }
-
-    /** When the request for it began, by {@link System#nanoTime}. */
-    public long asked() {
-        return asked;
-    }
-
-    /** Lets a response's body into a queue, a few chunks ahead of the reader; on the event loop, before the first byte of it. */
-    static BlockingQueue<Object> queue(HttpClientResponse response) {
-        var arrived = new LinkedBlockingQueue<Object>();
-        var read = new ArrayList<Buffer>();
-        Runnable pass = () -> {
-            if (!read.isEmpty()) {
-                arrived.add(read.toArray(new Buffer[0]));
-                read.clear();
-            }
-        };
-        Context eventLoop = Vertx.currentContext();
-        response.pause();
-        response.handler(chunk -> {
-            read.add(chunk);
-            if (read.size() == 1) {
-                eventLoop.runOnContext(then -> pass.run()); // when the event loop has gone through the whole read
-            }
-        });
-        response.endHandler(end -> {
-            pass.run();
-            arrived.add(END);
-        });
-        response.exceptionHandler(failure -> {
-            response.resume(); // what arrived before the failure comes first
-            eventLoop.runOnContext(then -> {
-                pass.run();
-                arrived.add(failure);
-            });
-        });
-        response.fetch(WINDOW);
-        return arrived;
+        this.exchange = exchange;
+        this.reasons = reasons;
+        this.end = end;
+        this.idle = idle;
+        this.silent = silent;
     }
 
     @Override
@@ -112,37 +113,34 @@ public final class CompletionStream implements Answer, Closeable {
     }
 
     /**
-     * The next chunk, or null at the end.
+     * The next chunk; empty: none came within {@code patience}; null: the stream has ended.
      *
-     * @param limit how long the upstream may be silent
-     * @param late what to say when that was too short
-     * @throws ChatError the stream broke off
-     * @throws IOException from {@code wanted}
+     * @throws Failure the stream broke off, was silent for too long or did not end in time
      */
-    public byte[] next(Duration limit, String late, StillWanted wanted) throws ChatError, IOException {
-        long start = System.nanoTime();
+    public byte[] next(Duration patience) throws Failure {
+        nextChunk = nextChunk == null ? end.within(idle, silent) : nextChunk;
+        Duration left = nextChunk.left();
+        if (left.isNegative() || left.isZero()) { // also while chunks keep coming
+            throw new Failure(ChatError.timeout(nextChunk.remedy()));
+        }
         Object next;
         try {
-            do {
-                long left = limit.toNanos() - (System.nanoTime() - start);
-                next = arrived.poll(Math.max(0, Math.min(left, LOOK_NANOS)), TimeUnit.NANOSECONDS);
-                if (next == null) {
-                    wanted.check();
-                }
-                if (left <= 0) { // also while chunks keep coming
-                    throw ChatError.timeout(late);
-                }
-            } while (next == null);
+            next = source.arrived.poll(Math.min(left.toNanos(), patience.toNanos()), TimeUnit.NANOSECONDS);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw ChatError.timeout("interrupted");
+            throw new Failure(ChatError.timeout("interrupted"));
         }
+        if (next == null) {
+            return NOTHING;
+        }
+        nextChunk = null;
         if (next instanceof Buffer[] read) {
             return all(read);
         }
         ended = true;
-        if (next instanceof Throwable failure) {
-            throw upstream.failed(failure);
+        if (next instanceof Throwable told) {
+            Throwable seen = exchange.failure();
+            throw new Failure(ChatError.unreachable(reasons.of(seen != null ? seen : told)));
         }
         return null;
     }
@@ -150,11 +148,11 @@ public final class CompletionStream implements Answer, Closeable {
     /** Many small chunks of one read are one write, and what has arrived meanwhile goes with them. */
     private byte[] all(Buffer[] read) {
         var chunks = new ArrayList<>(List.of(read));
-        while (arrived.peek() instanceof Buffer[] more) {
-            arrived.remove();
+        while (source.arrived.peek() instanceof Buffer[] more) {
+            source.arrived.remove();
             chunks.addAll(List.of(more));
         }
-        response.fetch(chunks.size());
+        source.response.fetch(chunks.size());
         int length = 0;
         for (Buffer chunk : chunks) {
             length += chunk.length();
@@ -170,10 +168,10 @@ public final class CompletionStream implements Answer, Closeable {
 
     /** Waits a moment for an end that should be on its way, so that the connection can be used again. */
     public void finish() {
-        long start = System.nanoTime();
+        var moment = Deadline.at(Instant.now().plus(FINISH), "");
         try {
-            while (!ended && System.nanoTime() - start < LOOK_NANOS) {
-                Object next = arrived.poll(LOOK_NANOS, TimeUnit.NANOSECONDS);
+            while (!ended && !moment.isOver()) {
+                Object next = source.arrived.poll(moment.left().toNanos(), TimeUnit.NANOSECONDS);
                 ended = next != null && !(next instanceof Buffer[]);
             }
         } catch (InterruptedException e) {
@@ -186,7 +184,7 @@ public final class CompletionStream implements Answer, Closeable {
     public void close() {
         if (!ended) {
             ended = true;
-            request.reset();
+            source.request.reset();
         }
     }
 }

@@ -4,29 +4,24 @@ import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpConnection;
 import io.vertx.core.net.impl.ConnectionBase;
-
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Predicate;
 
-/**
- * The open connections to the upstream, and which of them the last request went over: what happened there decides whether a request
- * that failed may be sent again. There is one request at a time.
- */
+/** The open connections to the upstream, and the requests that look for one. For any thread. */
 final class Connections {
 
     private final Vertx vertx;
     private final Duration keepAlive;
     private final int maxChunk;
     private final Map<HttpConnection, UpstreamCodec> open = new ConcurrentHashMap<>();
+    private final Map<String, Exchange> waiting = new ConcurrentHashMap<>();
+    private final AtomicLong exchanges = new AtomicLong();
     private volatile boolean priming;
-    private volatile long asked;
-    private volatile long bound;
-    private volatile boolean kept;
-    private volatile UpstreamCodec inUse;
 
     /**
      * @param keepAlive how long a connection may have been idle, by the clock on the wall, to be used again
@@ -40,7 +35,7 @@ final class Connections {
 
     /** A connection has been opened; on its event loop, before anything is written to it. */
     void add(HttpConnection opened) {
-        var codec = new UpstreamCodec(this, opened, asked, priming, maxChunk);
+        var codec = new UpstreamCodec(this, opened, priming, maxChunk);
         open.put(opened, codec);
         opened.closeHandler(closed -> open.remove(opened));
         opened.exceptionHandler(failure -> { // it fails the request; Vert.x would log it, with what the upstream sent
@@ -48,7 +43,7 @@ final class Connections {
         ((ConnectionBase) opened).channel().pipeline().replace("codec", "codec", codec); // behind TLS
     }
 
-    /** Whether connections are opened ahead, for the first request. */
+    /** Whether the connections that are opened from here on are for the first request, which is yet to come. */
     void priming(boolean begun) {
         priming = begun;
     }
@@ -63,28 +58,27 @@ final class Connections {
 
     /**
      * A request begins. A process that was frozen wakes up with connections that the upstream has given up long ago, and does not
-     * know it yet, because the timers that would tell stood still with it: those are not used again. Nor are those that came too late
-     * for the request that wanted them, which the REST client (3.34.1) leaves leased for ever.
+     * know it yet, because the timers that would tell stood still with it: those are not used again. Nor are those that were opened for
+     * a request which had been given up by then: the REST client (3.34.1) leaves them leased for ever.
      *
      * @param bound how many bytes its answer may have
+     * @return names itself in the header {@link ChatCompletions#EXCHANGE}; to be closed when it has its answer, or none
      */
-    void asking(long bound) {
+    Exchange begin(long bound) {
         long now = System.currentTimeMillis();
         drop(codec -> !codec.isWanted() || now - codec.lastUsed() > keepAlive.toMillis());
-        this.bound = bound;
-        inUse = null;
-        kept = !open.isEmpty();
-        asked = System.nanoTime();
+        var exchange = new Exchange(this, Long.toString(exchanges.incrementAndGet()), bound, !open.isEmpty());
+        waiting.put(exchange.id(), exchange);
+        return exchange;
     }
 
-    /** The first byte of the request is about to be written to this connection. */
-    void begun(UpstreamCodec codec) {
-        inUse = codec;
+    /** The exchange of that id, which has found its connection; null: it has been given up. */
+    Exchange take(String id) {
+        return id == null ? null : waiting.remove(id);
     }
 
-    /** How many bytes the answer may have. */
-    long bound() {
-        return bound;
+    void forget(Exchange exchange) {
+        waiting.remove(exchange.id());
     }
 
     /** Closes them all. */
@@ -99,32 +93,5 @@ final class Connections {
             Future.join(closing).onComplete(closed -> vertx.runOnContext(then -> dropped.complete(null)));
             dropped.completeOnTimeout(null, 100, TimeUnit.MILLISECONDS).join();
         }
-    }
-
-    /** Nothing of the request has left this process. */
-    boolean nothingSent() {
-        return inUse == null;
-    }
-
-    /** Nothing of the request has left this process, and there was a connection for it, which may have closed in that moment. */
-    boolean nothingSentOnKept() {
-        return inUse == null && kept;
-    }
-
-    /** The request went out on a connection from before, which the upstream had already given up: it cannot have been worked on. */
-    boolean wasRefusedUnread() {
-        UpstreamCodec codec = inUse;
-        return codec != null && codec.wasOpenBefore(asked) && codec.refusedUnread();
-    }
-
-    /** What went wrong on the connection that the request went over, or null. The REST client (3.34.1) tells no more than its message. */
-    Throwable failure() {
-        UpstreamCodec codec = inUse;
-        return codec == null ? null : codec.failure();
-    }
-
-    boolean wasTooLong() {
-        UpstreamCodec codec = inUse;
-        return codec != null && codec.read() > bound;
     }
 }

@@ -2,11 +2,9 @@ package chatlambda.upstream;
 
 import chatlambda.chat.ChatError;
 import chatlambda.chat.ChatRequest;
+import chatlambda.upstream.CompletionStream.Source;
+import chatlambda.upstream.Failure.Retryability;
 import io.netty.buffer.Unpooled;
-import io.netty.channel.ConnectTimeoutException;
-import io.netty.handler.codec.DecoderException;
-import io.netty.handler.codec.TooLongFrameException;
-import io.netty.handler.ssl.NotSslRecordException;
 import io.quarkus.rest.client.reactive.QuarkusRestClientBuilder;
 import io.quarkus.tls.TlsConfiguration;
 import io.smallrye.mutiny.Multi;
@@ -18,21 +16,13 @@ import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClient;
 import io.vertx.core.http.HttpClientOptions;
 import io.vertx.core.http.HttpClientRequest;
-import io.vertx.core.http.HttpClientResponse;
-import io.vertx.core.http.HttpClosedException;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.RequestOptions;
-import jakarta.ws.rs.ProcessingException;
-import org.jboss.resteasy.reactive.RestResponse;
-import org.jboss.resteasy.reactive.client.api.QuarkusRestClientProperties;
-
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.net.URI;
-import java.net.UnknownHostException;
-import java.nio.channels.ClosedChannelException;
 import java.security.GeneralSecurityException;
 import java.time.Duration;
 import java.util.List;
@@ -40,65 +30,74 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.IntStream;
+import org.jboss.resteasy.reactive.RestResponse;
+import org.jboss.resteasy.reactive.client.api.QuarkusRestClientProperties;
 
-import javax.net.ssl.SSLException;
-
-/** The one place that talks upstream: {@link ChatCompletions} with the wait bounded and each failure named. */
+/**
+ * The upstream: one request to it at a time, its wait bounded and its failure named. Whole answers come by the REST client {@link
+ * ChatCompletions}, streams by the Vert.x client below it, on the same connections and by the same rules.
+ */
 public final class Upstream {
 
     private static final byte[] NO_BODY = {};
     private static final String USER_AGENT = "chat-lambda";
+    private static final String RAISE_TIMEOUT = "raise chat.timeout (CHAT_TIMEOUT), or ask for fewer tokens";
+    private static final Duration A_WHILE = Duration.ofMinutes(1);
     /** The client copies a body of bytes twice; what is larger goes through it in slices, uncopied. */
     private static final int SLICE = 64 * 1024;
     /** What is no stream is read whole, to see whether it is a completion. */
     private static final int MAX_WHOLE = 32 * 1024 * 1024;
-
-    /** No server that means well sends more. */
+    /** Of an answer; a sound server sends far fewer. */
     private static final int MAX_FIELDS = 200;
-
-    private final ChatCompletions completions;
-    private final URI base;
-    private final String host;
-    private final Duration connectTimeout;
-    private final HttpClient client;
-    private final Connections connections;
 
     /**
      * @param base the address that {@code /chat/completions} is added to
+     * @param timeout of one answer, from its request to its last byte
+     * @param streamIdleTimeout how long a stream may be silent
      * @param keepAlive how long a connection may have been idle, by the clock on the wall, to be used again
-     * @param tls trust settings other than the built-in ones
+     * @param streams whether a request for a stream is answered as it comes; else its text comes whole
      */
-    public Upstream(URI base, Duration connectTimeout, Duration keepAlive, Optional<TlsConfiguration> tls, Vertx vertx) {
-        this.base = base;
-        this.host = host(base);
-        this.connectTimeout = connectTimeout;
-        this.connections = new Connections(vertx, keepAlive, SLICE);
-        var options = new AtomicReference<HttpClientOptions>();
+    public record Options(URI base, Duration connectTimeout, Duration timeout, Duration streamIdleTimeout, Duration keepAlive,
+            boolean streams) {
+    }
+
+    private final Options options;
+    private final URI base;
+    private final Reasons reasons;
+    private final ChatCompletions completions;
+    private final HttpClient client;
+    private final Connections connections;
+
+    /** @param tls trust settings other than the built-in ones */
+    public Upstream(Options options, Optional<TlsConfiguration> tls, Vertx vertx) {
+        this.options = options;
+        this.base = options.base;
+        this.reasons = reasons(base, options);
+        this.connections = new Connections(vertx, options.keepAlive, SLICE);
+        var clientOptions = new AtomicReference<HttpClientOptions>();
         var builder = QuarkusRestClientBuilder.newBuilder()
                 .baseUri(base)
                 .userAgent(USER_AGENT)
-                .connectTimeout(connectTimeout.toMillis(), TimeUnit.MILLISECONDS)
+                .connectTimeout(options.connectTimeout.toMillis(), TimeUnit.MILLISECONDS)
                 .readTimeout(0, TimeUnit.MILLISECONDS) // each call has its own bound
                 .followRedirects(false) // the key must not travel
                 .property(QuarkusRestClientProperties.NAME, "chat") // streams share its connections
                 .property(QuarkusRestClientProperties.SHARED, true)
-                .httpClientOptionsCustomizer(options::set);
+                .httpClientOptionsCustomizer(clientOptions::set);
         tls.ifPresent(builder::tlsConfiguration);
         completions = builder.build(ChatCompletions.class);
-        client = vertx.httpClientBuilder().with(options.get()).withConnectHandler(connections::add).build();
+        client = vertx.httpClientBuilder().with(clientOptions.get()).withConnectHandler(connections::add).build();
     }
 
     private Upstream(URI base, Upstream real) {
+        this.options = real.options;
         this.base = base;
-        this.host = host(base);
-        this.connectTimeout = real.connectTimeout;
+        this.reasons = reasons(base, real.options);
         this.connections = real.connections;
         this.completions = real.completions;
         this.client = real.client;
@@ -109,78 +108,98 @@ public final class Upstream {
         return new Upstream(loopback, this);
     }
 
-    private static String host(URI base) {
-        return base.getPort() < 0 ? base.getHost() : base.getHost() + ":" + base.getPort();
+    private static Reasons reasons(URI base, Options options) {
+        String host = base.getPort() < 0 ? base.getHost() : base.getHost() + ":" + base.getPort();
+        return new Reasons(host, options.connectTimeout);
     }
 
     /**
      * Resolves the upstream's name, connects and shakes hands, and sends nothing: the first request finds the connection open.
      *
-     * @return completes when that is done, or why it could not be
+     * @return completes on the event loop when that is done, or with why it could not be, for {@link #reason}; within the connect timeout
      */
-    public Future<Void> connect() {
+    public CompletableFuture<Void> connect() {
         long begun = System.nanoTime();
         connections.priming(true);
-        return request().onComplete(done -> connections.priming(false)).map(unsent -> {
-            connections.primed(unsent.connection(), begun);
-            unsent.reset();
-            return null;
+        var connected = new CompletableFuture<Void>();
+        request().onComplete(done -> {
+            connections.priming(false);
+            if (done.failed()) {
+                connected.completeExceptionally(done.cause());
+                return;
+            }
+            connections.primed(done.result().connection(), begun);
+            done.result().reset();
+            connected.complete(null);
         });
+        return connected;
+    }
+
+    /** Names host and cause of a connection that could not be had. */
+    public String reason(Throwable failure) {
+        return reasons.of(failure);
     }
 
     /**
-     * What goes upstream beside the request.
+     * Asks once.
      *
-     * @param key the bearer key
-     * @param traceparent W3C's, or null
-     * @param traceId X-Ray's, or null
+     * @return a stream, where the request asks for one and the upstream answers with one; else the whole completion
+     * @throws Failure the upstream's own error, or why there was no answer
      */
-    public record Sender(String key, String traceparent, String traceId) {
-
-        private String authorization() {
-            return "Bearer " + key;
+    public Answer ask(ChatRequest request, Sender sender, Deadline deadline) throws Failure {
+        Deadline bound = deadline.within(options.timeout, RAISE_TIMEOUT);
+        boolean stream = options.streams && request.stream();
+        // A stream may go on for ever; what is read whole has a bound, and a head, and interim answers ahead of it.
+        try (Exchange exchange = connections.begin(stream ? Long.MAX_VALUE : MAX_WHOLE + 2 * UpstreamCodec.MAX_HEAD)) {
+            String key = sender.key().value();
+            return stream ? stream(exchange, request, sender, key, bound) : whole(exchange, request, sender, key, bound);
         }
     }
 
-    /**
-     * Asks for one whole completion, or the whole text of a stream.
-     *
-     * @param limit how long to wait for the whole answer
-     * @param advice what to change when that was too short
-     * @throws ChatError the upstream's own error, or why there was no answer
-     */
-    public Completion create(ChatRequest request, Sender sender, Duration limit, String advice) throws ChatError {
-        connections.asking(MAX_WHOLE + 2 * UpstreamCodec.MAX_HEAD); // of the answer, and of interim ones
+    private Completion whole(Exchange exchange, ChatRequest request, Sender sender, String key, Deadline bound) throws Failure {
         byte[] body = request.body();
+        String authorization = "Bearer " + key;
         RestResponse<byte[]> response;
         try {
             var answer = body.length <= SLICE
-                    ? completions.create(base.toString(), sender.authorization(), sender.traceparent, sender.traceId, body)
-                    : completions.create(base.toString(), sender.authorization(), sender.traceparent, sender.traceId, body.length, slices(body));
-            response = answer.await().atMost(limit);
+                    ? completions.create(base.toString(), exchange.id(), authorization, sender.traceparent(), sender.traceId(), body)
+                    : completions.create(base.toString(), exchange.id(), authorization, sender.traceparent(), sender.traceId(), body.length,
+                            slices(body));
+            response = answer.await().atMost(bound.span());
         } catch (TimeoutException e) {
-            throw ChatError.timeout(late(limit, advice));
+            throw new Failure(ChatError.timeout(reasons.late(bound)));
         } catch (RuntimeException e) {
-            throw failed(e);
+            throw failed(exchange, e);
         }
-        requireSane(response.getStringHeaders().values().stream().mapToInt(List::size).sum());
+        requireFewFields(response.getStringHeaders().values().stream().mapToInt(List::size).sum());
         var headers = new TreeMap<String, String>();
         response.getStringHeaders().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), String.join(", ", values)));
-        return new UpstreamAnswer(response.getStatus(), headers, body(response), sender.key).completion();
+        return new UpstreamAnswer(response.getStatus(), headers, body(response), key, sender.key()).completion();
     }
 
-    /**
-     * Asks for a stream of chunks.
-     *
-     * @param limit how long to wait for the answer's beginning, or for the whole of one that is no stream
-     * @param advice what to change when that was too short
-     * @return the stream, or whole what the upstream answered instead
-     * @throws ChatError the upstream's own error, or why there was no answer
-     */
-    public Answer stream(ChatRequest request, Sender sender, Duration limit, String advice) throws ChatError {
-        long start = System.nanoTime();
-        connections.asking(Long.MAX_VALUE); // a stream may go on for ever
-        var begun = new CompletableFuture<Begun>();
+    private Answer stream(Exchange exchange, ChatRequest request, Sender sender, String key, Deadline bound) throws Failure {
+        Source source = begin(exchange, request, sender, key, bound);
+        int fields = source.response().headers().entries().size();
+        if (fields > MAX_FIELDS) {
+            source.request().reset();
+            requireFewFields(fields);
+        }
+        var headers = headers(source.response().headers());
+        var head = new UpstreamAnswer(source.response().statusCode(), headers, NO_BODY, key, sender.key());
+        if (head.isCompletionStream()) {
+            var end = new Deadline(bound.at(), bound.span(), "the stream had no end in time: " + bound.remedy());
+            return new CompletionStream(source, head.streamHeaders(), exchange, reasons, end, options.streamIdleTimeout,
+                    "the stream was silent for " + Reasons.seconds(options.streamIdleTimeout)
+                            + ": raise chat.stream-idle-timeout (CHAT_STREAM_IDLE_TIMEOUT)");
+        }
+        var end = new Deadline(bound.at(), bound.span(), reasons.late(bound));
+        byte[] body = readAll(new CompletionStream(source, Map.of(), exchange, reasons, end, end.span(), end.remedy()));
+        return new UpstreamAnswer(head.status(), headers, body, key, sender.key()).completion();
+    }
+
+    /** Sends the request and waits for the answer's head. */
+    private Source begin(Exchange exchange, ChatRequest request, Sender sender, String key, Deadline bound) throws Failure {
+        var begun = new CompletableFuture<Source>();
         request().onFailure(begun::completeExceptionally)
                 .onSuccess(sent -> {
                     if (begun.isDone()) {
@@ -193,138 +212,81 @@ public final class Upstream {
                         }
                     });
                     sent.response().onFailure(begun::completeExceptionally)
-                            .onSuccess(response -> begun.complete(new Begun(sent, response, CompletionStream.queue(response))));
-                    if (sender.traceparent != null) {
-                        sent.putHeader(ChatCompletions.TRACEPARENT, sender.traceparent);
-                    }
-                    if (sender.traceId != null) {
-                        sent.putHeader(ChatCompletions.TRACE_ID, sender.traceId);
-                    }
-                    sent.putHeader("Authorization", sender.authorization()).putHeader("Content-Type", "application/json")
-                            .putHeader("Accept", "text/event-stream, application/json").putHeader("User-Agent", USER_AGENT)
-                            .send(buffer(request.body(), 0, request.body().length));
+                            .onSuccess(response -> begun.complete(Source.of(sent, response)));
+                    addHeaders(sent.headers(), exchange, sender, key);
+                    sent.send(buffer(request.body(), 0, request.body().length));
                 });
-        Begun answer;
         try {
-            answer = begun.get(limit.toNanos(), TimeUnit.NANOSECONDS);
+            return begun.get(bound.span().toNanos(), TimeUnit.NANOSECONDS);
         } catch (java.util.concurrent.TimeoutException | InterruptedException e) {
             begun.completeExceptionally(e);
-            begun.thenAccept(tooLate -> tooLate.request.reset()); // it began in the very moment that was the last
+            begun.thenAccept(tooLate -> tooLate.request().reset()); // it began in the very moment that was the last
             if (e instanceof InterruptedException) {
                 Thread.currentThread().interrupt();
             }
-            throw ChatError.timeout(late(limit, advice));
+            throw new Failure(ChatError.timeout(reasons.late(bound)));
         } catch (ExecutionException e) {
-            throw failed(e.getCause());
+            throw failed(exchange, e.getCause());
         }
-        int fields = answer.response.headers().entries().size();
-        if (fields > MAX_FIELDS) {
-            answer.request.reset();
-            requireSane(fields);
+    }
+
+    private static void addHeaders(MultiMap headers, Exchange exchange, Sender sender, String key) {
+        headers.add(ChatCompletions.EXCHANGE, exchange.id()).add("Authorization", "Bearer " + key).add("Content-Type", "application/json")
+                .add("Accept", "text/event-stream, application/json").add("User-Agent", USER_AGENT);
+        if (sender.traceparent() != null) {
+            headers.add(ChatCompletions.TRACEPARENT, sender.traceparent());
         }
-        var headers = headers(answer.response.headers());
-        var head = new UpstreamAnswer(answer.response.statusCode(), headers, NO_BODY, sender.key);
-        var stream = new CompletionStream(answer.request, answer.response, head.streamHeaders(), this, answer.body, start);
-        return head.isCompletionStream() ? stream
-                : new UpstreamAnswer(head.status(), headers, rest(stream, limit.minusNanos(System.nanoTime() - start), late(limit, advice)),
-                        sender.key).completion();
+        if (sender.traceId() != null) {
+            headers.add(ChatCompletions.TRACE_ID, sender.traceId());
+        }
     }
 
     private Future<HttpClientRequest> request() {
         boolean tls = "https".equals(base.getScheme());
+        int port = tls ? 443 : 80;
         return client.request(new RequestOptions().setMethod(HttpMethod.POST).setHost(base.getHost()).setSsl(tls)
-                .setPort(base.getPort() >= 0 ? base.getPort() : tls ? 443 : 80).setURI(base.getRawPath() + "/chat/completions"))
-                .onSuccess(request -> request.exceptionHandler(failure -> { // what matters of it fails the response; the rest would be logged
+                .setPort(base.getPort() >= 0 ? base.getPort() : port).setURI(base.getRawPath() + "/chat/completions"))
+                .onSuccess(request -> request.exceptionHandler(failure -> { // what matters fails the response; the rest would be logged
                 }));
     }
 
-    private record Begun(HttpClientRequest request, HttpClientResponse response, BlockingQueue<Object> body) {
-    }
-
-    /** Names host and cause of a connection that could not be had. */
-    public String reason(Throwable failure) {
-        return "cannot reach the upstream " + host + ": " + cause(failure);
-    }
-
     /**
-     * What a failed request comes to, and what may be done about it. Where a kept connection turns out to have been closed, the others are
-     * closed too.
+     * What a failed request comes to. Where a kept connection turns out to have been closed, the others are closed too.
      *
      * @param told the failure as the client tells it
      */
-    ChatError failed(Throwable told) {
-        if (connections.wasTooLong()) {
-            return ChatError.tooLong(MAX_WHOLE);
+    private Failure failed(Exchange exchange, Throwable told) {
+        if (exchange.isTooLong()) {
+            return new Failure(ChatError.tooLong(MAX_WHOLE));
         }
-        Throwable seen = connections.failure();
+        Throwable seen = exchange.failure();
         Throwable failure = seen != null ? seen : told;
-        ChatError error = ChatError.unreachable(reason(failure));
-        boolean closed = isClosed(failure);
-        if (connections.wasRefusedUnread() || closed && connections.nothingSentOnKept()) {
-            ChatError.Recourse recourse = connections.nothingSent() ? ChatError.Recourse.UNSENT : ChatError.Recourse.AT_ONCE;
+        ChatError error = ChatError.unreachable(reasons.of(failure));
+        if (exchange.refusedUnread() || Reasons.isClosed(failure) && exchange.nothingSentOnKept()) {
             connections.drop(); // the others are no better
-            return error.with(recourse).withOutline("a kept connection that had been closed");
+            Retryability retryability = exchange.nothingSent() ? Retryability.UNSENT : Retryability.AT_ONCE;
+            return new Failure(error, retryability, "a kept connection that had been closed");
         }
-        return connections.nothingSent() && !(root(failure) instanceof GeneralSecurityException)
-                ? error.with(ChatError.Recourse.CONNECT) : error;
+        boolean neverConnected = exchange.nothingSent() && !(Reasons.root(failure) instanceof GeneralSecurityException);
+        return new Failure(error, neverConnected ? Retryability.CONNECT : Retryability.NEVER, error.getMessage());
     }
 
-    private static void requireSane(int fields) throws ChatError {
+    private static void requireFewFields(int fields) throws Failure {
         if (fields > MAX_FIELDS) {
-            throw ChatError.unusable("the upstream's answer has " + fields + " header fields, and at most " + MAX_FIELDS + " are taken");
+            throw new Failure(ChatError.unusable("the upstream's answer has " + fields + " header fields, and at most " + MAX_FIELDS
+                    + " are taken"));
         }
     }
 
-    private static boolean isClosed(Throwable failure) {
-        Throwable root = root(failure);
-        return root instanceof HttpClosedException || root instanceof ClosedChannelException
-                || "Connection was closed".equals(root.getMessage());
-    }
-
-    /** What is wrong with TLS, as the innermost of the exceptions that says anything says it. */
-    private String tls(Throwable failure) {
-        String said = "it closed the connection in the handshake";
-        if (root(failure) instanceof ClosedChannelException) {
-            return said;
-        }
-        for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
-            if (cause instanceof NotSslRecordException) { // its message would quote the answer
-                return "its answer is not TLS (check CHAT_URL: is it http://" + host + "?)";
-            }
-            said = cause.getMessage() != null ? cause.getMessage() : said;
-        }
-        return said;
-    }
-
-    private static Throwable root(Throwable failure) {
-        Throwable root = failure;
-        while (root.getCause() != null) {
-            root = root.getCause();
-        }
-        return root;
-    }
-
-    private String late(Duration limit, String advice) {
-        return "no completion from " + host + " within " + seconds(limit) + ": " + advice;
-    }
-
-    private static String seconds(Duration duration) {
-        return duration.toMillis() / 1000.0 + " s";
-    }
-
-    private byte[] rest(CompletionStream stream, Duration limit, String late) throws ChatError {
+    private static byte[] readAll(CompletionStream answer) throws Failure {
         var body = new ByteArrayOutputStream();
-        long start = System.nanoTime();
-        try (stream) {
-            for (byte[] chunk; (chunk = stream.next(limit.minusNanos(System.nanoTime() - start), late, () -> {
-            })) != null;) {
+        try (answer) {
+            for (byte[] chunk; (chunk = answer.next(A_WHILE)) != null;) {
                 body.writeBytes(chunk);
                 if (body.size() > MAX_WHOLE) {
-                    throw ChatError.tooLong(MAX_WHOLE);
+                    throw new Failure(ChatError.tooLong(MAX_WHOLE));
                 }
             }
-        } catch (IOException e) {
-            throw new UncheckedIOException(e); // cannot happen: it is always wanted
         }
         return body.toByteArray();
     }
@@ -348,37 +310,13 @@ public final class Upstream {
     /** Whatever the method's type says, the client reads the body of a 2xx only: that of another status is a stream, in memory. */
     private static byte[] body(RestResponse<?> response) {
         Object entity = response.getEntity();
-        try {
-            return entity == null ? NO_BODY : entity instanceof InputStream stream ? stream.readAllBytes() : (byte[]) entity;
-        } catch (IOException e) {
-            throw new UncheckedIOException(e); // cannot happen: the body is in memory
+        if (entity instanceof InputStream stream) {
+            try {
+                return stream.readAllBytes();
+            } catch (IOException e) {
+                throw new UncheckedIOException(e); // cannot happen: the body is in memory
+            }
         }
-    }
-
-    private String cause(Throwable failure) {
-        Throwable cause = failure;
-        while (cause.getCause() != null && (cause instanceof CompletionException || cause instanceof ProcessingException
-                || cause.getCause() instanceof SSLException)) {
-            cause = cause.getCause();
-        }
-        if (cause instanceof UnknownHostException) {
-            return "its name is not known (check CHAT_URL)";
-        }
-        if (cause instanceof UpstreamCodec.Refused) {
-            return cause.getMessage();
-        }
-        if (cause instanceof SSLException) {
-            return "TLS failed: " + tls(cause);
-        }
-        if (cause instanceof ConnectTimeoutException) {
-            return "no connection within " + seconds(connectTimeout) + " (chat.connect-timeout, CHAT_CONNECT_TIMEOUT)";
-        }
-        if (cause instanceof IllegalArgumentException || cause instanceof DecoderException && !(cause instanceof TooLongFrameException)) {
-            return "its answer is not HTTP"; // the message would quote it
-        }
-        if (isClosed(cause)) {
-            return "it closed the connection before its answer was complete";
-        }
-        return cause.getMessage() == null ? cause.getClass().getSimpleName() : cause.getMessage();
+        return entity == null ? NO_BODY : (byte[]) entity;
     }
 }

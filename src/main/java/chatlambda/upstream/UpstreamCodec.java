@@ -22,17 +22,15 @@ import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpStatusClass;
 import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.LastHttpContent;
+import io.netty.util.ReferenceCountUtil;
 import io.vertx.core.http.HttpConnection;
-
 import java.nio.channels.ClosedChannelException;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 
 /**
- * The HTTP/1.1 codec of one connection to the upstream, one request at a time, and what went over the connection. It stands in the
- * place of Netty's {@code HttpClientCodec}, for two reasons. Vert.x 4.5 takes every interim answer but 100 and 103 for the answer
- * itself, and the real one then goes to the next request; here all of them are skipped. And only a decoder knows of bytes behind an
- * answer, but {@code HttpClientCodec} hides its own.
+ * The HTTP/1.1 codec of one connection to the upstream, one request at a time. It replaces Netty's {@code HttpClientCodec} for two
+ * reasons. Vert.x 4.5 takes every interim answer but 100 and 103 for the answer itself, and the real one then goes to the next request;
+ * here all of them are skipped. And only a decoder knows of bytes behind an answer, but {@code HttpClientCodec} hides its own.
  *
  * <p>The connection is used again only after one whole, well-formed, final answer to a request that was out, with not a byte behind it.
  * Everything else closes it: what is left on a connection would be taken for the answer to the next caller's request.
@@ -47,8 +45,6 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
     /** Bytes of an answer's head, and of all interim answers before it. */
     static final int MAX_HEAD = 64 * 1024;
 
-    /** How much longer than the connection took to open the news may take that it was closed before the request arrived. */
-    private static final long REFUSAL_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
     /** A request beyond this may lie unread in the system's buffers when an error answers it. */
     private static final int SURELY_READ = 16 * 1024;
     /** How long a connection that is to be closed after its answer may stay open. */
@@ -58,40 +54,33 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
     private final HttpConnection connection;
     private final long openedAt = System.nanoTime();
 
-    /** Whether a request has begun, and its answer has not ended. */
-    private boolean awaiting;
+    /** Whose answer is awaited; null: nobody's. */
+    private Exchange exchange;
     /** Whether a request begins, and looks first at what has arrived by now. */
     private boolean looking;
-    /** Whether the head of the final answer has arrived. */
-    private boolean headed;
-    /** Whether the connection may be used again after this answer, as far as its head tells. */
-    private boolean reusable;
-    /** Bytes of the request's body that have been written. */
-    private long written;
-    /** Bytes of the final answer's head, as far as it has arrived, and of all interim answers before it. */
-    private long ahead;
 
     private volatile long openNanos;
     private volatile boolean wanted;
-    private volatile boolean sent;
-    private volatile long sentAt;
-    private volatile boolean heard;
-    private volatile long read;
     private volatile long lastUsed = System.currentTimeMillis();
-    private volatile boolean ended;
-    private volatile boolean endedByPeer;
-    private volatile Throwable failure;
-    private volatile long endedAt;
+    private volatile End end;
 
     /**
-     * @param askedAt when the request began for which the connection was opened, by {@link System#nanoTime}
+     * How the connection ended.
+     *
+     * @param failure null: it was simply closed
+     * @param byPeer whether the upstream reset or closed it
+     * @param at by {@link System#nanoTime}
+     */
+    record End(Throwable failure, boolean byPeer, long at) {
+    }
+
+    /**
      * @param primed whether it was opened ahead, for no request
      * @param maxChunk bytes of a body that go on in one piece
      */
-    UpstreamCodec(Connections connections, HttpConnection connection, long askedAt, boolean primed, int maxChunk) {
+    UpstreamCodec(Connections connections, HttpConnection connection, boolean primed, int maxChunk) {
         this.connections = connections;
         this.connection = connection;
-        this.openNanos = openedAt - askedAt;
         this.wanted = primed;
         init(new Decoder(maxChunk), new Encoder());
     }
@@ -106,13 +95,14 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
         }
     }
 
-    /**
-     * Corrects how long the connection took to open (name, TCP and TLS) where it was opened ahead.
-     *
-     * @param begun when that began, by {@link System#nanoTime}
-     */
+    /** @param begun when the opening of the connection began (name, TCP and TLS), by {@link System#nanoTime} */
     void openedSince(long begun) {
         openNanos = openedAt - begun;
+    }
+
+    /** How long the connection took to open. */
+    long openNanos() {
+        return openNanos;
     }
 
     /** @param time by {@link System#nanoTime} */
@@ -130,26 +120,12 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
         return lastUsed;
     }
 
-    /** Bytes that have arrived since the last request began. */
-    long read() {
-        return read;
+    /** Null: it has not ended. */
+    End end() {
+        return end;
     }
 
-    /** What went wrong on the connection, or null where it simply ended, or is open still. */
-    Throwable failure() {
-        return failure;
-    }
-
-    /**
-     * Whether the upstream reset or ended the connection before it had read the request that was written to it: not a byte of an answer
-     * arrived, and the end came no later after the request's last byte than a refusal takes on its way. What ends later may have been
-     * worked on, and paid for.
-     */
-    boolean refusedUnread() {
-        return ended && endedByPeer && !heard && (!sent || endedAt - sentAt <= openNanos + REFUSAL_NANOS);
-    }
-
-    private void begin(ChannelHandlerContext context) {
+    private void begin(ChannelHandlerContext context, Exchange begun) {
         // What has arrived by now is no answer to this request, and is looked at first: an end, or bytes that nobody asked for.
         if (context.channel().unsafe() instanceof AbstractNioChannel.NioUnsafe now) {
             looking = true;
@@ -159,26 +135,22 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
         if (!context.channel().isActive()) {
             return; // the write fails, and nothing of the request goes out
         }
+        if (!wasOpenBefore(begun.askedAt())) {
+            openedSince(begun.askedAt());
+        }
         wanted = true;
-        awaiting = true;
-        headed = false;
-        ahead = 0;
-        written = 0;
-        sent = false;
-        heard = false;
-        read = 0;
+        exchange = begun;
         lastUsed = System.currentTimeMillis();
-        connections.begun(this);
+        begun.begin(this);
     }
 
     /** @param cause of the connection's end, or null where it simply ends */
     private void ended(Throwable cause) {
-        if (!ended) {
-            endedAt = System.nanoTime();
-            failure = cause;
-            endedByPeer = cause == null || cause instanceof ClosedChannelException || cause.getMessage() != null
-                    && (cause.getMessage().startsWith("Connection reset") || cause.getMessage().startsWith("Broken pipe"));
-            ended = true;
+        if (end == null) {
+            String message = cause == null || cause.getMessage() == null ? "" : cause.getMessage();
+            boolean byPeer = cause == null || cause instanceof ClosedChannelException || message.startsWith("Connection reset")
+                    || message.startsWith("Broken pipe");
+            end = new End(cause, byPeer, System.nanoTime());
         }
     }
 
@@ -186,19 +158,28 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
 
         @Override
         public void write(ChannelHandlerContext context, Object message, ChannelPromise promise) throws Exception {
-            if (message instanceof HttpRequest) {
-                begin(context);
+            if (message instanceof HttpRequest request) {
+                String id = request.headers().get(ChatCompletions.EXCHANGE);
+                request.headers().remove(ChatCompletions.EXCHANGE);
+                Exchange taken = connections.take(id);
+                if (taken == null) { // who asked has given up: nothing goes out
+                    ReferenceCountUtil.release(message);
+                    promise.tryFailure(new ClosedChannelException());
+                    context.close();
+                    return;
+                }
+                begin(context, taken);
             }
-            if (message instanceof HttpContent content) {
-                written += content.content().readableBytes();
+            Exchange its = exchange;
+            if (its != null && message instanceof HttpContent content) {
+                its.written += content.content().readableBytes();
             }
             boolean last = message instanceof LastHttpContent;
             super.write(context, message, promise.unvoid().addListener(done -> {
                 if (!done.isSuccess()) {
                     ended(done.cause());
-                } else if (last) {
-                    sentAt = System.nanoTime();
-                    sent = true;
+                } else if (last && its != null) {
+                    its.sent();
                 }
             }));
         }
@@ -214,7 +195,7 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
         @Override
         public void channelRead(ChannelHandlerContext context, Object message) throws Exception {
             var bytes = (ByteBuf) message;
-            if (!awaiting) {
+            if (exchange == null) {
                 boolean unasked = bytes.isReadable();
                 bytes.release();
                 if (unasked) {
@@ -223,10 +204,9 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
                 }
                 return;
             }
-            heard = true;
             lastUsed = System.currentTimeMillis();
-            read += bytes.readableBytes();
-            if (read > connections.bound()) {
+            exchange.read(bytes.readableBytes());
+            if (exchange.isTooLong()) {
                 bytes.release();
                 context.close();
                 return;
@@ -236,43 +216,44 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
 
         @Override
         protected void decode(ChannelHandlerContext context, ByteBuf in, List<Object> out) throws Exception {
-            if (!awaiting) { // bytes behind the answer: the connection is about to be closed for them
+            Exchange its = exchange;
+            if (its == null) { // bytes behind the answer: the connection is about to be closed for them
                 in.skipBytes(in.readableBytes());
                 return;
             }
             int before = in.readableBytes();
             int first = out.size();
             super.decode(context, in, out);
-            if (!headed) {
-                ahead += before - in.readableBytes();
+            if (!its.headed) {
+                its.ahead += before - in.readableBytes();
             }
             if (out.size() == first) {
                 return;
             }
             if (out.get(first) instanceof HttpResponse head && head.decoderResult().isSuccess()) {
                 if (head.status().codeClass() == HttpStatusClass.INFORMATIONAL) {
-                    skip(head.status(), out, first);
+                    skip(its, head.status(), out, first);
                     return;
                 }
-                headed = true;
+                its.headed = true;
                 requireKnownCoding(head.headers());
-                boolean unread = head.status().code() >= 400 && written > SURELY_READ; // refused by its head, perhaps
-                reusable = sent && !unread && HttpUtil.isKeepAlive(head);
+                boolean unread = head.status().code() >= 400 && its.written > SURELY_READ; // refused by its head, perhaps
+                its.reusable = its.isSent() && !unread && HttpUtil.isKeepAlive(head);
             }
             if (out.get(out.size() - 1) instanceof LastHttpContent last && last.decoderResult().isSuccess()) {
-                endAnswer(context, in.isReadable());
+                endAnswer(its, context, in.isReadable());
             }
         }
 
         /** An interim answer: the decoder has made of it a head and an end without a body. */
-        private void skip(HttpResponseStatus status, List<Object> out, int first) {
+        private void skip(Exchange its, HttpResponseStatus status, List<Object> out, int first) {
             while (out.size() > first) {
                 out.remove(out.size() - 1);
             }
             if (status.code() == HttpResponseStatus.SWITCHING_PROTOCOLS.code()) {
                 throw refused("it answered with 101, another protocol, which the request did not ask for");
             }
-            if (ahead > MAX_HEAD) {
+            if (its.ahead > MAX_HEAD) {
                 throw refused("its interim answers (1xx) are larger than " + MAX_HEAD + " bytes");
             }
         }
@@ -286,17 +267,17 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
         }
 
         private Refused refused(String what) {
-            awaiting = false;
+            exchange = null;
             return new Refused(what);
         }
 
         /** Called before the end is passed on, with which Vert.x gives the connection back to its pool. */
-        private void endAnswer(ChannelHandlerContext context, boolean moreBehind) {
-            awaiting = false;
-            if (!reusable || moreBehind) {
+        private void endAnswer(Exchange its, ChannelHandlerContext context, boolean moreBehind) {
+            exchange = null;
+            if (!its.reusable || moreBehind) {
                 connection.shutdown(SHUTDOWN_MILLIS); // Vert.x then closes it after this answer
             }
-            if (!sent) {
+            if (!its.isSent()) {
                 context.executor().execute(context::close); // the rest of the request may never be read
             }
         }

@@ -13,16 +13,20 @@ class ChatErrorTest {
     private static void assertError(Kind kind, int status, String rest, ChatError error) {
         assertEquals(kind, error.kind());
         assertEquals(status, error.status());
-        assertEquals("{\"error\":{\"message\":\"" + error.getMessage() + "\"," + rest + "}}", new String(error.json(), StandardCharsets.UTF_8));
+        assertEquals("{\"error\":{\"message\":\"" + error.getMessage() + "\"," + rest + "}}",
+                new String(error.json(), StandardCharsets.UTF_8));
     }
 
     @Test
     void everyKindHasItsStatusTypeAndCode() {
-        assertError(Kind.InvalidRequest, 404, "\"type\":\"invalid_request_error\",\"param\":\"p\",\"code\":null", ChatError.invalid(404, "p", "m"));
+        assertError(Kind.InvalidRequest, 404, "\"type\":\"invalid_request_error\",\"param\":\"p\",\"code\":null",
+                ChatError.invalid(404, "p", "m"));
         assertError(Kind.UpstreamUnreachable, 502, "\"type\":\"api_error\",\"param\":null,\"code\":\"upstream_unreachable\"",
                 ChatError.unreachable("m"));
-        assertError(Kind.UpstreamTimeout, 504, "\"type\":\"timeout_error\",\"param\":null,\"code\":\"upstream_timeout\"", ChatError.timeout("m"));
-        assertError(Kind.ResponseTooLarge, 502, "\"type\":\"api_error\",\"param\":null,\"code\":\"response_too_large\"", ChatError.tooLarge(8, 7));
+        assertError(Kind.UpstreamTimeout, 504, "\"type\":\"timeout_error\",\"param\":null,\"code\":\"upstream_timeout\"",
+                ChatError.timeout("m"));
+        assertError(Kind.ResponseTooLarge, 502, "\"type\":\"api_error\",\"param\":null,\"code\":\"response_too_large\"",
+                ChatError.tooLarge(8, 7));
         assertError(Kind.UpstreamError, 502, "\"type\":\"api_error\",\"param\":null,\"code\":null", ChatError.unusable("m"));
     }
 

@@ -37,18 +37,21 @@ class EventStreamFuzzTest {
     }
 
     private static String missingLineEnds(String sent) {
-        return BETWEEN_EVENTS.matcher(sent).find() ? "" : sent.endsWith("\n") ? "\n" : "\n\n"; // an LF after CR ends no other line
+        if (BETWEEN_EVENTS.matcher(sent).find()) {
+            return "";
+        }
+        return sent.endsWith("\n") ? "\n" : "\n\n"; // an LF after CR ends no other line
     }
 
     private static String passed(byte[] stream, Random random, int longest, ChatError error) {
         var events = new EventStream();
         var out = new StringBuilder();
-        for (int from = 0, to; from < stream.length && !events.isDone(); from = to) {
+        for (int from = 0, to; from < stream.length && !events.isComplete(); from = to) {
             to = Math.min(stream.length, from + 1 + random.nextInt(longest));
             byte[] chunk = Arrays.copyOfRange(stream, from, to);
             out.append(text(Arrays.copyOf(chunk, events.accept(chunk))));
         }
-        assertEquals(UsageTest.told(Usage.ofEvents(out.toString().getBytes(StandardCharsets.ISO_8859_1))), UsageTest.told(events.usage()));
+        assertEquals(UsageReader.ofEvents(out.toString().getBytes(StandardCharsets.ISO_8859_1)), events.usage());
         return out.append(text(error == null ? events.end() : events.end(error))).toString();
     }
 

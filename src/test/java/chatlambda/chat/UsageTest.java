@@ -1,12 +1,15 @@
 package chatlambda.chat;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import chatlambda.upstream.UpstreamAnswer;
+import chatlambda.json.Json;
+import com.fasterxml.jackson.core.JsonToken;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -18,8 +21,23 @@ class UsageTest {
                 + (usage.model() == null ? "" : " " + usage.model());
     }
 
-    private static String ofCompletion(String body, Map<String, String> headers) throws ChatError {
-        return told(new UpstreamAnswer(200, headers, body.getBytes(StandardCharsets.UTF_8), "sk-test-key").completion().usage());
+    private static Usage ofCompletion(String body) throws IOException {
+        var reader = new UsageReader();
+        try (var parser = Json.parser(body.getBytes(StandardCharsets.UTF_8))) {
+            assertEquals(JsonToken.START_OBJECT, parser.nextToken());
+            while (parser.nextToken() == JsonToken.FIELD_NAME) {
+                String member = parser.currentName();
+                parser.nextToken();
+                reader.read(member, parser);
+                parser.skipChildren();
+            }
+            assertNull(parser.nextToken());
+        }
+        return reader.usage();
+    }
+
+    private static Usage ofEvents(String events) {
+        return UsageReader.ofEvents(events.getBytes(StandardCharsets.UTF_8));
     }
 
     @ParameterizedTest
@@ -42,14 +60,17 @@ class UsageTest {
             {"model":"m","usage":{"prompt_tokens":9}}                                                      | 9 -1 -1 NaN m
             {"model":7,"choices":[{"model":"m"}]}                                                          | -1 -1 -1 NaN
             """)
-    void aCompletionTellsWhatItTook(String body, String told) throws ChatError {
-        assertEquals(told, ofCompletion(body, Map.of()));
+    void aCompletionTellsWhatItTook(String body, String told) throws IOException {
+        assertEquals(told, told(ofCompletion(body)));
     }
 
     @ParameterizedTest
     @CsvSource({ "0.75, 0.75", "free, 0.5", "-1, 0.5", "NaN, 0.5" })
-    void theHeadersPriceCountsMore(String header, double usd) throws ChatError {
-        assertEquals("-1 -1 -1 " + usd, ofCompletion("{\"meta\":{\"usage\":{\"usd_spent\":0.5}}}", Map.of("x-aimlapi-usd-spent", header)));
+    void theHeadersPriceCountsMore(String header, double usd) throws IOException {
+        Usage usage = ofCompletion("{\"model\":\"m\",\"usage\":{\"prompt_tokens\":1},\"meta\":{\"usage\":{\"usd_spent\":0.5}}}");
+        assertEquals("1 -1 -1 " + usd + " m", told(usage.withPrice(header)));
+        assertEquals("1 -1 -1 0.5 m", told(usage), "a record does not change");
+        assertSame(usage, usage.withPrice(null));
     }
 
     private static final String STREAM = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}],\"usage\":null}\n\n: comment\n\n"
@@ -70,8 +91,8 @@ class UsageTest {
 
     @Test
     void theLastPriceCounts() {
-        assertEquals("1 -1 -1 2.0", told(Usage.ofEvents(("data: {\"usage\":{\"prompt_tokens\":1},\"meta\":{\"usage\":{\"usd_spent\":9}}}\n\n"
-                + "data: {\"meta\":{\"usage\":{\"usd_spent\":2}}}\n\n").getBytes(StandardCharsets.UTF_8))));
+        assertEquals("1 -1 -1 2.0", told(ofEvents("data: {\"usage\":{\"prompt_tokens\":1},\"meta\":{\"usage\":{\"usd_spent\":9}}}\n\n"
+                + "data: {\"meta\":{\"usage\":{\"usd_spent\":2}}}\n\n")));
     }
 
     /** OpenRouter sends comments while it waits; what is kept of a long stream begins amid an event, and a broken one ends so. */
@@ -80,7 +101,7 @@ class UsageTest {
         String chunks = "data: {\"model\":\"m-1\"}\n\ndata: {\"model\":\"m-2\"}\n\n";
         for (String before : new String[] { "", ": OPENROUTER PROCESSING\n\n", "\"m-0\"}\n\n" }) {
             for (String after : new String[] { "", ": OPENROUTER PROCESSING\n\n", "data: [DONE]\n\n", "data: {\"model\":\"m-" }) {
-                assertEquals("-1 -1 -1 NaN m-2", told(Usage.ofEvents((before + chunks + after).getBytes(StandardCharsets.UTF_8))), before + after);
+                assertEquals("-1 -1 -1 NaN m-2", told(ofEvents(before + chunks + after)), before + after);
             }
         }
     }
@@ -88,8 +109,8 @@ class UsageTest {
     @Test
     void nothingTakenIsToldToo() {
         for (String usage : new String[] { "{\"prompt_tokens\":0}", "{\"completion_tokens\":0}" }) {
-            assertTrue(Usage.ofEvents(("data: {\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":7}}\n\ndata: {\"usage\":" + usage + "}\n\n")
-                    .getBytes(StandardCharsets.UTF_8)).promptTokens() <= 0);
+            assertTrue(ofEvents("data: {\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":7}}\n\n"
+                    + "data: {\"usage\":" + usage + "}\n\n").promptTokens() <= 0);
         }
     }
 

@@ -13,6 +13,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Base64;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -40,11 +41,16 @@ class EventTest {
             assertThrows(UnsupportedEvent.class, () -> read(event));
             return;
         }
-        Class<? extends Event> type = name.contains("alb") ? Alb.class
-                : name.contains("rest-") ? RestApi.class : name.contains("direct") ? Direct.class : HttpApi.class;
-        Event read = assertInstanceOf(type, read(event));
-        assertEquals(read instanceof Alb ? "alb" : read instanceof RestApi ? "rest-api" : read instanceof Direct ? "direct"
-                : name.contains("function-url") ? "function-url" : "http-api", read.door());
+        Event read = read(event);
+        if (name.contains("alb")) {
+            assertIs(Alb.class, "alb", read);
+        } else if (name.contains("rest-")) {
+            assertIs(PayloadV1.class, "rest-api", read);
+        } else if (name.contains("direct")) {
+            assertIs(Direct.class, "direct", read);
+        } else {
+            assertIs(PayloadV2.class, name.contains("function-url") ? "function-url" : "http-api", read);
+        }
         if (read instanceof Event.Http http) {
             JsonObject json = Events.json(event);
             byte[] body = json.getString("body", "").getBytes(StandardCharsets.UTF_8);
@@ -56,50 +62,45 @@ class EventTest {
 
     @ParameterizedTest
     @MethodSource("chatlambda.Events#all")
-    void everyHttpEventLeadsToTheChatRoute(Path file) throws UnsupportedEvent {
+    void everyHttpEventIsReadWhateverItCarries(Path file) throws UnsupportedEvent {
         JsonObject json = Events.json(Events.read(file));
         if (json.containsKey("requestContext") && !file.toString().contains("not-")) {
-            Event.Http event = http(Events.asChat(json, "{\"ä\":\"\\\"\"}"));
-            assertEquals("/v1/chat/completions", event.path());
+            JsonObject chat = Events.json(Events.asChat(json, "{\"ä\":\"\\\"\"}"));
+            Event.Http event = http(chat.toString());
+            assertEquals(chat.getString(chat.getJsonObject("requestContext").containsKey("http") ? "rawPath" : "path"), event.path());
             assertEquals("POST", event.method());
             assertEquals("{\"ä\":\"\\\"\"}", new String(event.body(), StandardCharsets.UTF_8));
         }
     }
 
+    /** Neither stage nor base path is taken away, nor is anything decoded. */
     @ParameterizedTest
-    @CsvSource(delimiter = '|', nullValues = "-", textBlock = """
-            /v1/chat/completions      | $default | $default                      | -                    | /v1/chat/completions
-            /live/v1/chat/completions | live     | $default                      | -                    | /v1/chat/completions
-            /live/v1/chat/completions | live     | ANY /{proxy+}                 | v1/chat/completions  | /v1/chat/completions
-            /ai/v1/chat/completions   | live     | POST /v1/chat/completions     | -                    | /v1/chat/completions
-            /ai/v1/chat/completions   | live     | POST /v1/chat/{proxy+}        | completions          | /v1/chat/completions
-            /ai/v1/chat/completions   | live     | POST /v1/chat/{what}          | completions          | /v1/chat/completions
-            /other/v1/chat/completions| live     | $default                      | -                    | /other/v1/chat/completions
-            /live                     | live     | $default                      | -                    | /live
-            /livev1/chat/completions  | live     | $default                      | -                    | /livev1/chat/completions
-            /chat/completions/        | live     | $default                      | -                    | /chat/completions
-            /                         | live     | $default                      | -                    | /
-            /ai/v1/chat/completions/  | live     | POST /v1/chat/completions     | -                    | /v1/chat/completions
-            """)
-    void thePathIsFreedOfStageAndBasePathThatTheEventShows(String path, String stage, String route, String parameter, String expected)
-            throws UnsupportedEvent {
-        String parameters = parameter == null ? ""
-                : ",\"pathParameters\":{\"" + (route.contains("what") ? "what" : "proxy") + "\":\"" + parameter + "\"}";
-        assertEquals(expected, http("{\"rawPath\":\"" + path + "\",\"requestContext\":{\"http\":{\"method\":\"POST\"},\"stage\":\"" + stage
-                + "\",\"routeKey\":\"" + route + "\"}" + parameters + "}").path());
+    @ValueSource(strings = { "/v1/chat/completions", "/live/v1/chat/completions", "/ai/v1/chat/completions", "//v1/chat/completions/",
+            "/live", "/", "", "chat", "/a%2Fb/{proxy}?x=1", "/grüß" })
+    void thePathIsTheEventsOwn(String path) throws UnsupportedEvent {
+        String context = "\"stage\":\"live\",\"routeKey\":\"POST /v1/{proxy+}\",\"resourcePath\":\"/v1/{proxy+}\",\"path\":\"/no\"";
+        String parameters = "\"pathParameters\":{\"proxy\":\"chat/completions\"}";
+        String raw = "\"path\":\"/no\",\"rawPath\":\"" + path + "\"";
+        String plain = "\"rawPath\":\"/no\",\"path\":\"" + path + "\"";
+        for (String event : List.of(
+                "{" + raw + ",\"requestContext\":{\"http\":{\"path\":\"/no\"}," + context + "}," + parameters + "}",
+                "{" + plain + ",\"httpMethod\":\"POST\",\"requestContext\":{" + context + "}," + parameters + "}",
+                "{" + plain + ",\"requestContext\":{\"elb\":{}}}")) {
+            assertEquals(path, http(event).path(), event);
+        }
     }
 
-    @Test
-    void aParameterThatLooksLikeAnotherIsNotFilledInOnceMore() throws UnsupportedEvent {
-        assertEquals("/v1/{b}", http("""
-                {"rawPath":"/ai/v1/{b}","requestContext":{"http":{"method":"POST"},"routeKey":"POST /v1/{a}"},
-                "pathParameters":{"a":"{b}","b":"c"}}""").path());
-        var parameters = new StringBuilder("\"Z\":\"\"");
-        for (char name = 'A'; name < 'Z'; name++) { // each twice the next one: 32 million times in all
-            parameters.append(",\"").append(name).append("\":\"").append(("{" + (char) (name + 1) + "}").repeat(2)).append('"');
-        }
-        assertEquals("/x", http("{\"path\":\"/x\",\"requestContext\":{\"httpMethod\":\"POST\",\"resourcePath\":\"/{A}\"},\"pathParameters\":{"
-                + parameters + "}}").path());
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            {"path":"/no","requestContext":{"http":{"path":"/a"}}}                            | /a
+            {"rawPath":null,"requestContext":{"http":{"path":"/a"}}}                          | /a
+            {"rawPath":7,"requestContext":{"http":{}}}                                        | /
+            {"httpMethod":"POST","rawPath":"/no","requestContext":{"path":"/live/a"}}         | /live/a
+            {"httpMethod":"POST","path":null}                                                 | /
+            {"requestContext":{"elb":{}}}                                                     | /
+            """)
+    void aPathThatIsMissingIsTheRequestContextsOrTheRoot(String event, String path) throws UnsupportedEvent {
+        assertEquals(path, http(event).path());
     }
 
     @ParameterizedTest
@@ -148,7 +149,8 @@ class EventTest {
                 text(http("{\"httpMethod\":\"POST\"}").reply(429, headers, body)));
         assertEquals("{\"statusCode\":429,\"statusDescription\":\"429 Too Many Requests\",\"headers\":{\"x-a\":\"1\\\"\"}" + rest,
                 text(http("{\"requestContext\":{\"elb\":{}},\"headers\":{}}").reply(429, headers, body)));
-        assertEquals("{\"statusCode\":429,\"statusDescription\":\"429 Too Many Requests\",\"multiValueHeaders\":{\"x-a\":[\"1\\\"\"]}" + rest,
+        assertEquals("{\"statusCode\":429,\"statusDescription\":\"429 Too Many Requests\","
+                + "\"multiValueHeaders\":{\"x-a\":[\"1\\\"\"]}" + rest,
                 text(http("{\"requestContext\":{\"elb\":{}},\"multiValueHeaders\":{}}").reply(429, headers, body)));
     }
 
@@ -159,7 +161,8 @@ class EventTest {
     }
 
     @ParameterizedTest
-    @CsvSource({ "299, OK", "300, Client Error", "418, Client Error", "499, Client Error", "500, Internal Server Error", "529, Server Error" })
+    @CsvSource({ "299, OK", "300, Client Error", "418, Client Error", "499, Client Error",
+            "500, Internal Server Error", "529, Server Error" })
     void aLoadBalancerIsToldAReasonForEveryStatus(int status, String reason) throws UnsupportedEvent {
         String reply = text(http("{\"requestContext\":{\"elb\":{}}}").reply(status, Map.of(), new byte[0]));
         assertTrue(reply.contains("\"statusDescription\":\"" + status + " " + reason + "\""), reply);
@@ -172,7 +175,27 @@ class EventTest {
     }
 
     @Test
+    void anotherLambdaGetsTheBodyItself() throws UnsupportedEvent {
+        Event event = read("{\"messages\":[]}");
+        byte[] body = { (byte) 0xff, 0, 'a' };
+        assertArrayEquals(body, event.reply(429, Map.of("x-a", "1"), body));
+        assertEquals(0, event.prelude(200, Map.of("x-a", "1")).length);
+    }
+
+    @Test
+    void theResponsesContentTypeIsTheEnvelopesOrTheAnswers() throws UnsupportedEvent {
+        for (String door : List.of("http-api", "function-url", "rest-api", "alb")) {
+            Event event = read(Events.file(door));
+            assertEquals("application/json", event.contentType(false, "text/event-stream"));
+            assertEquals("application/vnd.awslambda.http-integration-response", event.contentType(true, "text/event-stream"));
+        }
+        assertEquals("text/event-stream", read("{\"messages\":[]}").contentType(true, "text/event-stream"));
+        assertEquals("application/json", read("{\"messages\":[]}").contentType(false, "application/json"));
+    }
+
+    @Test
     void eachFrontDoorHasItsLimit() throws UnsupportedEvent {
+        assertEquals(6_291_556, read("{\"messages\":[]}").replyLimit());
         assertEquals(1_048_576, http("{\"requestContext\":{\"elb\":{}}}").replyLimit());
         assertEquals(6_291_556, http(Events.post("")).replyLimit());
         assertEquals(6_291_556, http("{\"httpMethod\":\"POST\"}").replyLimit());
@@ -208,12 +231,18 @@ class EventTest {
         assertTrue(http(Events.file("alb-health-check")).isHealthCheck());
         assertEquals(false, http(Events.file("alb")).isHealthCheck());
         assertEquals(false, http(Events.file("http-api")).isHealthCheck());
+        assertEquals(false, read("{\"messages\":[]}").isHealthCheck());
     }
 
     @Test
     void brokenBase64IsRefusedWhenTheBodyIsAskedFor() throws UnsupportedEvent {
         var event = http("{\"httpMethod\":\"POST\",\"isBase64Encoded\":true,\"body\":\"%%%\"}");
         assertThrows(IllegalArgumentException.class, event::body);
+    }
+
+    private static void assertIs(Class<? extends Event> type, String door, Event event) {
+        assertInstanceOf(type, event);
+        assertEquals(door, event.door());
     }
 
     private static String text(byte[] reply) {

@@ -20,7 +20,8 @@ class JsonOutTest {
     void theDocumentIsTheSameWhereverItHasToGrow() {
         byte[] json = "[0,1]".getBytes(StandardCharsets.US_ASCII);
         for (int capacity = 0; capacity < 80; capacity++) {
-            assertEquals("{\"a\":1,2,\"ä\\n\",null,\"AAEC\"}", text(new JsonOut(capacity).raw("{\"a\":").raw(json, 3, 4).raw(",2,").string("ä\n")
+            assertEquals("{\"a\":1,2,\"ä\\n\",null,\"AAEC\"}", text(new JsonOut(capacity)
+                    .raw("{\"a\":").raw(json, 3, 4).raw(",2,").string("ä\n")
                     .raw(",").string(null).raw(",").base64(new byte[] { 0, 1, 2 }, 1).raw("}")));
         }
     }

@@ -6,6 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import chatlambda.LogLines;
 import chatlambda.chat.EventStream;
+import chatlambda.log.AccessLine.Answered;
+import chatlambda.log.AccessLine.Asked;
+import chatlambda.log.AccessLine.Times;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -22,14 +25,19 @@ class AccessLineTest {
 
     private final ByteArrayOutputStream out = new ByteArrayOutputStream();
 
+    private static final Times NO_TIMES = new Times(-1, -1, -1, 0);
+
     private static AccessLine answered(String model) {
-        var line = new AccessLine();
-        line.requestId = "r";
-        line.model = model;
-        line.lastModel = model;
-        line.status = 200;
-        line.code = null;
-        return line;
+        return line(model, new Answered(200, null, 0, model, null, 0));
+    }
+
+    private static AccessLine line(String model, Answered answered) {
+        return new AccessLine("r", null, null, null, new Asked(model, false, -1), answered, NO_TIMES);
+    }
+
+    /** One that went wrong before anything was known. */
+    private static AccessLine failed() {
+        return line(null, new Answered(500, "internal_error", 0, null, null, 0));
     }
 
     private JsonNode written(AccessLog log, AccessLine line) {
@@ -49,10 +57,8 @@ class AccessLineTest {
         var stream = new EventStream();
         stream.accept(("data: {\"model\":\"m-2026-11-22\",\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":5,"
                 + "\"completion_tokens_details\":{\"reasoning_tokens\":4},\"cost\":0.25}}\n\n").getBytes(StandardCharsets.UTF_8));
-        var line = answered("m");
-        line.usage = stream.usage();
-        line.upstreamNanos = 0;
-        line.firstChunkNanos = 0;
+        var line = new AccessLine("r", null, null, null, new Asked("m", false, -1), new Answered(200, null, 0, "m", stream.usage(), 0),
+                new Times(0, 0, -1, 0));
         JsonNode json = written(log(true), line);
         assertEquals("m m-2026-11-22 m", String.join(" ", json.path("model").asText(), json.path("answeredModel").asText(),
                 json.path("Model").asText()), "a snapshot's name is no dimension");
@@ -66,28 +72,19 @@ class AccessLineTest {
 
     @Test
     void whatIsKnownIsTold() {
-        var line = answered("m");
-        line.traceId = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
-        line.door = "function-url";
-        line.client = "app";
-        line.stream = true;
-        line.attempts = 2;
-        line.requestBytes = 10;
-        line.responseBytes = 20;
-        line.upstreamNanos = 1_250_000;
-        line.firstChunkNanos = 999_999;
-        line.totalNanos = 12_345_678_901L;
-        line.remainingMillis = -5;
+        var line = new AccessLine("r", "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1", "function-url", "app",
+                new Asked("m", true, 10), new Answered(200, null, 2, "m", null, 20), new Times(1_250_000, 999_999, 12_345_678_901L, -5));
         assertEquals("{\"timestamp\":\"2026-11-22T00:00:00.123Z\",\"level\":\"INFO\",\"requestId\":\"r\",\"traceId\":"
-                + "\"1-5759e988-bd862e3fe1be46a994272793\",\"door\":\"function-url\",\"client\":\"app\",\"model\":\"m\",\"answeredModel\":\"m\","
+                + "\"1-5759e988-bd862e3fe1be46a994272793\",\"door\":\"function-url\",\"client\":\"app\","
+                + "\"model\":\"m\",\"answeredModel\":\"m\","
                 + "\"stream\":true,\"status\":200,\"attempts\":2,\"upstreamMs\":1.2,\"totalMs\":12345.6,\"firstChunkMs\":0.9,"
                 + "\"requestBytes\":10,\"responseBytes\":20,\"remainingMs\":-5}\n",
-                new String(line.toJson(Instant.parse("2026-11-22T00:00:00.123Z"), null), StandardCharsets.UTF_8));
+                new String(line.toJson(Instant.parse("2026-11-22T00:00:00.123Z"), false, null), StandardCharsets.UTF_8));
     }
 
     @Test
     void anInvocationOfWhichNothingIsKnownWentWrong() {
-        JsonNode json = written(log(true), new AccessLine());
+        JsonNode json = written(log(true), failed());
         assertEquals("ERROR 500 internal_error 1 1 none none", String.join(" ", json.path("level").asText(), json.path("status").asText(),
                 json.path("code").asText(), json.path("Requests").asText(), json.path("Errors").asText(), json.path("Model").asText(),
                 json.path("Client").asText()));
@@ -97,10 +94,7 @@ class AccessLineTest {
     @CsvSource({ "200, , false", "400, invalid_request_error, false", "429, rate, false", "500, x, true", "504, upstream_timeout, true",
             "200, upstream_timeout, true" })
     void whatTheServerDidWrongIsAnError(int status, String code, boolean error) {
-        var line = answered("m");
-        line.status = status;
-        line.code = code;
-        JsonNode json = written(log(true), line);
+        JsonNode json = written(log(true), line("m", new Answered(status, code, 1, "m", null, 0)));
         assertEquals(error ? "ERROR" : "INFO", json.path("level").asText());
         assertEquals(error ? 1 : 0, json.path("Errors").asInt());
     }
@@ -114,17 +108,15 @@ class AccessLineTest {
 
     @Test
     void theFirstIsTheColdOneThoughItsLineIsNotWritten() {
-        var healthCheck = new AccessLine();
-        healthCheck.isHealthCheck = true;
         var log = log(false);
-        log.write(healthCheck);
+        log.skip();
         assertEquals(0, out.size());
         assertFalse(written(log, answered("m")).has("cold"));
         var errorsOnly = new AccessLog(out, false, List.of(), Map.of("AWS_LAMBDA_LOG_LEVEL", "WARN"));
         out.reset();
         errorsOnly.write(answered("m"));
         assertEquals(0, out.size());
-        assertFalse(written(errorsOnly, new AccessLine()).has("cold"));
+        assertFalse(written(errorsOnly, failed()).has("cold"));
     }
 
     @Test
@@ -135,13 +127,10 @@ class AccessLineTest {
     @Test
     void aModelIsADimensionOnceItIsKnownToBeOne() {
         var log = log(true);
-        var refused = answered("made up");
-        refused.status = 404;
-        refused.code = "model_not_found";
+        var refused = line("made up", new Answered(404, "model_not_found", 1, "made up", null, 0));
         assertEquals("other", written(log, refused).path("Model").asText());
-        refused.model = "made up";
-        refused.lastModel = "expected";
-        assertEquals("expected", written(log, refused).path("Model").asText());
+        var another = line("made up", new Answered(404, "model_not_found", 1, "expected", null, 0));
+        assertEquals("expected", written(log, another).path("Model").asText());
         for (int i = 0; i < 200; i++) {
             assertEquals(i < 99 ? "m" + i : "other", written(log, answered("m" + i)).path("Model").asText());
         }
@@ -164,7 +153,7 @@ class AccessLineTest {
     void theLogLevelCounts(String level, int lines) throws IOException {
         var log = new AccessLog(out, true, List.of(), Map.of("AWS_LAMBDA_LOG_LEVEL", level));
         log.write(answered("m"));
-        log.write(new AccessLine());
+        log.write(failed());
         assertEquals(lines, out.toString(StandardCharsets.UTF_8).lines().count());
         assertEquals(lines > 0, out.toString(StandardCharsets.UTF_8).contains("\"level\":\"ERROR\""));
     }

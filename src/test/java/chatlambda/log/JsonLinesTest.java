@@ -17,7 +17,7 @@ class JsonLinesTest {
 
     @AfterEach
     void nothingIsGoingOn() {
-        JsonLines.belongTo(null);
+        JsonLines.setRequestId(null);
     }
 
     private static JsonNode line(ExtLogRecord record) {
@@ -40,18 +40,19 @@ class JsonLinesTest {
         var record = new ExtLogRecord(Level.ERROR, "broken", "X");
         record.setThrown(new IllegalStateException("outer", new RuntimeException("inner")));
         String trace = line(record).path("stackTrace").asText();
-        assertTrue(trace.contains("IllegalStateException: outer\n\tat chatlambda.log.JsonLinesTest") && trace.contains("Caused by:"), trace);
+        assertTrue(trace.contains("IllegalStateException: outer\n\tat chatlambda.log.JsonLinesTest"), trace);
+        assertTrue(trace.contains("Caused by:"), trace);
     }
 
     @Test
     void aLineBelongsToTheInvocationThatIsBeingAnswered() {
-        JsonLines.belongTo("r1");
+        JsonLines.setRequestId("r1");
         assertEquals("r1", line(new ExtLogRecord(Level.INFO, "x", "X")).path("requestId").asText());
     }
 
     @ParameterizedTest
-    @CsvSource({ "FATAL, ERROR", "ERROR, ERROR", "SEVERE, ERROR", "WARN, WARN", "WARNING, WARN", "INFO, INFO", "CONFIG, DEBUG", "DEBUG, DEBUG",
-            "TRACE, DEBUG" })
+    @CsvSource({ "FATAL, ERROR", "ERROR, ERROR", "SEVERE, ERROR", "WARN, WARN", "WARNING, WARN", "INFO, INFO", "CONFIG, DEBUG",
+            "DEBUG, DEBUG", "TRACE, DEBUG" })
     void levelsAreLambdas(String level, String told) {
         assertEquals(told, line(new ExtLogRecord(Level.parse(level), "x", "X")).path("level").asText());
     }

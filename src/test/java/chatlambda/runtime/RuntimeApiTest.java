@@ -6,13 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import chatlambda.http.HttpReader;
-import chatlambda.runtime.InvocationLoop.FunctionError;
-import chatlambda.runtime.InvocationLoop.Response.Whole;
+import chatlambda.runtime.Response.Whole;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.TreeMap;
@@ -30,6 +30,7 @@ class RuntimeApiTest {
 
     private final List<String> requests = new CopyOnWriteArrayList<>();
     private final List<String> bodies = new CopyOnWriteArrayList<>();
+    private final List<String> closed = new CopyOnWriteArrayList<>();
     private ServerSocket server;
     private volatile int connections;
     private RuntimeApi api;
@@ -71,6 +72,29 @@ class RuntimeApiTest {
         thread.start();
     }
 
+    private interface Answering {
+        Response answer(String event) throws FunctionError;
+    }
+
+    private InvocationLoop.Function turns(Answering function) {
+        return invocation -> new Turn() {
+            @Override
+            public Instant end() {
+                return invocation.deadline();
+            }
+
+            @Override
+            public Response respond() throws FunctionError {
+                return function.answer(new String(invocation.event()));
+            }
+
+            @Override
+            public void close(Delivery delivery) {
+                closed.add(new String(invocation.event()) + " " + delivery);
+            }
+        };
+    }
+
     private static String event(String fields, String body) {
         return "HTTP/1.1 200 OK\r\nlambda-runtime-aws-request-id: r1\r\nLAMBDA-RUNTIME-DEADLINE-MS: 1700000000123\r\n" + fields
                 + "Content-Length: " + body.length() + "\r\n\r\n" + body;
@@ -84,17 +108,19 @@ class RuntimeApiTest {
         assertEquals("i1", invocation.invocationId());
         assertEquals(Instant.ofEpochMilli(1700000000123L), invocation.deadline());
         assertEquals("{}", new String(invocation.event()));
-        assertEquals("Root=1-2", System.getProperty("com.amazonaws.xray.traceHeader"));
+        assertEquals("Root=1-2", invocation.traceId());
         assertTrue(requests.get(0).startsWith("GET /2018-06-01/runtime/invocation/next HTTP/1.1 "), requests.get(0));
     }
 
     @Test
     void aChunkedEventIsReadWholeAndAMissingTraceIdIsNotTheLastOnes() throws IOException {
-        System.setProperty("com.amazonaws.xray.traceHeader", "old");
-        answers("HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: r1\r\nLambda-Runtime-Deadline-Ms: 1\r\n"
+        answers(event("Lambda-Runtime-Trace-Id: Root=1-2\r\n", "{}"),
+                "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: r1\r\nLambda-Runtime-Deadline-Ms: 1\r\n"
                 + "Transfer-Encoding: chunked\r\n\r\n2\r\n{\"\r\n3\r\n\":1\r\n1\r\n}\r\n0\r\n\r\n");
-        assertEquals("{\"\":1}", new String(api.next().event()));
-        assertNull(System.getProperty("com.amazonaws.xray.traceHeader"));
+        api.next();
+        var second = api.next();
+        assertEquals("{\"\":1}", new String(second.event()));
+        assertNull(second.traceId());
     }
 
     @Test
@@ -162,14 +188,14 @@ class RuntimeApiTest {
     @Test
     void aBrokenServiceEndsTheLoop() {
         answers(event("", "{}"), "HTTP/1.1 500 Container error\r\nContent-Length: 0\r\n\r\n");
-        var loop = new InvocationLoop(api, invocation -> new Whole("application/json", new byte[0]));
+        var loop = new InvocationLoop(api, turns(event -> new Whole("application/json", new byte[0])));
         assertTrue(assertThrows(IOException.class, loop::run).getMessage().contains("500"));
     }
 
     @Test
     void anAnswerToNextThatIsNoEventEndsTheLoop() {
         answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
-        var loop = new InvocationLoop(api, invocation -> new Whole("application/json", new byte[0]));
+        var loop = new InvocationLoop(api, turns(event -> new Whole("application/json", new byte[0])));
         assertTrue(assertThrows(IOException.class, loop::run).getMessage().contains("Lambda-Runtime-Aws-Request-Id"));
     }
 
@@ -192,19 +218,65 @@ class RuntimeApiTest {
     void whatFailsInsideIsAFunctionErrorAndTheLoopGoesOn() {
         answers(event("", "1"), ACCEPTED, event("", "2"), ACCEPTED, event("", "3"), ACCEPTED,
                 "HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n");
-        var loop = new InvocationLoop(api, invocation -> {
-            switch (new String(invocation.event())) {
+        var loop = new InvocationLoop(api, turns(event -> {
+            switch (event) {
                 case "1" -> throw new IllegalStateException("secret prompt");
                 case "2" -> throw new FunctionError("Chat.InvalidRequest", "said");
                 default -> {
                     return new Whole("application/json", "done".getBytes());
                 }
             }
-        });
+        }));
         assertThrows(IOException.class, loop::run);
         assertTrue(bodies.get(1).contains("\"errorType\":\"Chat.Internal\"") && !bodies.get(1).contains("secret"), bodies.get(1));
         assertTrue(bodies.get(3).contains("\"errorMessage\":\"said\",\"errorType\":\"Chat.InvalidRequest\""), bodies.get(3));
         assertEquals("done", bodies.get(5));
+        assertEquals(List.of("1 HANDED_OVER", "2 HANDED_OVER", "3 HANDED_OVER"), closed);
+    }
+
+    private Response streamed(String... chunks) {
+        var left = List.of(chunks).iterator();
+        return new Response.Streamed("text/plain", new Response.Chunks() {
+            @Override
+            public byte[] next(Duration patience) throws FunctionError {
+                String next = left.hasNext() ? left.next() : null;
+                if ("broken".equals(next)) {
+                    throw new FunctionError("Chat.X", "why", "its last words".getBytes());
+                }
+                if ("mistake".equals(next)) {
+                    throw new IllegalStateException("secret prompt");
+                }
+                return next == null ? null : next.getBytes();
+            }
+
+            @Override
+            public void close() {
+                closed.add("source");
+            }
+        });
+    }
+
+    @Test
+    void aStreamIsPulledToItsEndAndThenItsTurnIsClosed() {
+        answers(event("Connection: close\r\n", "1"), ACCEPTED, "HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n");
+        assertThrows(IOException.class, new InvocationLoop(api, turns(event -> streamed("a", "", "bc")))::run);
+        assertEquals("abc", bodies.get(1));
+        assertEquals(List.of("source", "1 HANDED_OVER"), closed);
+    }
+
+    @Test
+    void whatAStreamBreaksOffWithGoesOutBeforeItsTrailers() {
+        answers(event("Connection: close\r\n", "1"), ACCEPTED, "HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n");
+        assertThrows(IOException.class, new InvocationLoop(api, turns(event -> streamed("a", "broken")))::run);
+        assertEquals("aits last words", bodies.get(1));
+        assertEquals(List.of("source", "1 HANDED_OVER"), closed);
+    }
+
+    @Test
+    void aMistakeWhileAStreamIsReadLosesThatStreamAlone() {
+        answers(event("Connection: close\r\n", "1"), "HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n");
+        assertThrows(IOException.class, new InvocationLoop(api, turns(event -> streamed("mistake")))::run);
+        assertEquals(List.of("source", "1 LOST"), closed);
     }
 
     @Test

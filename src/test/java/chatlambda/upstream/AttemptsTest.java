@@ -6,10 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import chatlambda.chat.ChatError;
-import chatlambda.chat.ChatError.Recourse;
 import chatlambda.chat.ChatRequest;
 import chatlambda.chat.Limits;
+import chatlambda.chat.UpstreamKey;
 import chatlambda.chat.Usage;
+import chatlambda.upstream.Attempts.Ask;
+import chatlambda.upstream.Attempts.Made;
+import chatlambda.upstream.Failure.Retryability;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
@@ -19,6 +22,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -26,121 +30,171 @@ import org.junit.jupiter.params.provider.CsvSource;
 class AttemptsTest {
 
     private static final Instant NOW = Instant.parse("2026-11-22T12:00:00Z");
-    private static final Completion FINE = new Completion(200, Map.of(), new byte[0], new Usage());
+    private static final Completion FINE = new Completion(200, Map.of(), new byte[0], Usage.NONE);
 
-    private static ChatError failure(Recourse recourse) {
-        return ChatError.unusable("no").with(recourse);
+    private static Failure failure(Retryability retryability) {
+        return failure(retryability, Map.of());
     }
 
-    /** Asks with the given outcomes, one after the other; tells which models were asked. */
-    private static List<String> models(Attempts attempts, Object... outcomes) {
-        var asked = new ArrayList<String>();
-        Iterator<Object> next = Arrays.asList(outcomes).iterator();
-        try {
-            var request = ChatRequest.of("{\"model\":\"a\",\"messages\":[{\"role\":\"user\"}]}".getBytes(StandardCharsets.UTF_8), "d", Limits.NONE);
-            var answer = attempts.make(request, (each, left) -> {
-                asked.add(each.model());
-                assertTrue(new String(each.body(), StandardCharsets.UTF_8).startsWith("{\"model\":\"" + each.model() + "\","));
-                Object outcome = next.next();
-                if (outcome instanceof ChatError error) {
-                    throw error;
-                }
-                return (Answer) outcome;
-            });
-            assertSame(outcomes[asked.size() - 1], answer);
-            asked.add("answered");
-        } catch (ChatError e) {
-            assertSame(outcomes[asked.size() - 1], e, "the last failure is the one that is told");
+    private static Failure failure(Retryability retryability, Map<String, String> headers) {
+        return new Failure(ChatError.unusable("no").with(headers), retryability, "no");
+    }
+
+    /** The attempts of one invocation, whose outcomes are given. */
+    private record Attempted(int retries, List<String> fallbacks, Deadline deadline, UpstreamKey key) {
+
+        /** Asks with the given outcomes, one after the other; tells which models were asked. */
+        List<String> models(Object... outcomes) {
+            var asked = new ArrayList<String>();
+            Iterator<Object> next = Arrays.asList(outcomes).iterator();
+            try {
+                var made = make((each, sender, until) -> {
+                    asked.add(each.model());
+                    assertTrue(new String(each.body(), StandardCharsets.UTF_8).startsWith("{\"model\":\"" + each.model() + "\","));
+                    return outcome(next.next());
+                });
+                assertSame(outcomes[asked.size() - 1], made.answer());
+                assertEquals(asked.size(), made.requests());
+                assertEquals(asked.get(asked.size() - 1), made.model());
+                asked.add("answered");
+            } catch (Failure e) {
+                assertSame(((Failure) outcomes[asked.size() - 1]).error(), e.error(), "the last failure is the one that is told");
+                assertEquals(asked.size(), e.requests());
+                assertEquals(asked.get(asked.size() - 1), e.model());
+            }
+            return asked;
         }
-        assertEquals(asked.size() - (asked.contains("answered") ? 1 : 0), attempts.count());
-        return asked;
+
+        Made make(Ask upstream) throws Failure {
+            return Attempts.make(upstream, request(), retries, fallbacks, new Sender("r", key, null, null), deadline);
+        }
+
+        Attempted until(Duration left) {
+            return new Attempted(retries, fallbacks, Deadline.at(Instant.now().plus(left), "wait"), key);
+        }
+
+        /** @param found whether there is another key, each time that one is looked for */
+        Attempted renewing(Boolean... found) {
+            Iterator<Boolean> next = List.of(found).iterator();
+            return new Attempted(retries, fallbacks, deadline, new UpstreamKey() {
+                @Override
+                public String value() {
+                    return "sk-test-key";
+                }
+
+                @Override
+                public boolean renew(Duration limit) {
+                    return next.next();
+                }
+            });
+        }
     }
 
-    private static Attempts attempts(int retries, String... fallbacks) {
-        return new Attempts("r", retries, List.of(fallbacks), () -> Duration.ofMinutes(1), () -> false);
+    private static Deadline deadline(Duration left) {
+        return Deadline.at(Instant.now().plus(left), "wait");
+    }
+
+    private static ChatRequest request() {
+        try {
+            String body = "{\"model\":\"a\",\"messages\":[{\"role\":\"user\"}]}";
+            return ChatRequest.of(body.getBytes(StandardCharsets.UTF_8), "d", Limits.NONE);
+        } catch (ChatError e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private static Answer outcome(Object outcome) throws Failure {
+        if (outcome instanceof Failure failure) {
+            throw failure;
+        }
+        return (Answer) outcome;
+    }
+
+    private static Attempted attempts(int retries, String... fallbacks) {
+        return new Attempted(retries, List.of(fallbacks), deadline(Duration.ofMinutes(1)), () -> "sk-test-key");
     }
 
     @Test
     void anAnswerIsTheEndOfIt() {
-        assertEquals(List.of("a", "answered"), models(attempts(1, "b"), FINE));
+        assertEquals(List.of("a", "answered"), attempts(1, "b").models(FINE));
     }
 
     /** Without a byte on its way it was no request: it counts neither as one nor as a retry. */
     @Test
-    void whatWasNotSentIsSentOverAnotherConnectionEvenWithoutRetries() throws ChatError {
-        var attempts = attempts(0);
-        var outcomes = List.of(failure(Recourse.UNSENT), FINE).iterator();
-        var request = ChatRequest.of("{\"messages\":[{\"role\":\"user\"}]}".getBytes(StandardCharsets.UTF_8), "d", Limits.NONE);
-        assertSame(FINE, attempts.make(request, (each, left) -> {
-            Object outcome = outcomes.next();
-            if (outcome instanceof ChatError error) {
-                throw error;
-            }
-            return (Answer) outcome;
-        }));
-        assertEquals(1, attempts.count());
+    void whatWasNotSentIsSentOverAnotherConnectionEvenWithoutRetries() throws Failure {
+        var outcomes = List.of(failure(Retryability.UNSENT), FINE).iterator();
+        var made = attempts(0).make((each, sender, until) -> outcome(outcomes.next()));
+        assertSame(FINE, made.answer());
+        assertEquals(1, made.requests());
     }
 
     @Test
     void whatMayHaveCostMoneyIsNotAskedAgain() {
-        assertEquals(List.of("a"), models(attempts(3, "b"), failure(Recourse.NONE)));
+        assertEquals(List.of("a"), attempts(3, "b").models(failure(Retryability.NEVER)));
     }
 
     @ParameterizedTest
     @CsvSource({ "0, a", "1, a a", "3, a a a a" })
     void aModelIsAskedAgainAsOftenAsIsSet(int retries, String asked) {
         Object[] failures = new Object[10];
-        Arrays.setAll(failures, i -> failure(Recourse.AT_ONCE));
-        assertEquals(List.of(asked.split(" ")), models(attempts(retries), failures));
+        Arrays.setAll(failures, i -> failure(Retryability.AT_ONCE));
+        assertEquals(List.of(asked.split(" ")), attempts(retries).models(failures));
     }
 
     @Test
     void eachModelIsAskedAgainBeforeTheNextOne() {
-        var attempts = attempts(1, "b", "a", "c", "b");
         Object[] failures = new Object[10];
-        Arrays.setAll(failures, i -> ChatError.unusable("no").with("retry-after", "0").with(Recourse.LATER));
-        assertEquals(List.of("a", "a", "b", "b", "c", "c"), models(attempts, failures));
-        assertEquals("c", attempts.model());
+        Arrays.setAll(failures, i -> failure(Retryability.LATER, Map.of("retry-after", "0")));
+        assertEquals(List.of("a", "a", "b", "b", "c", "c"), attempts(1, "b", "a", "c", "b").models(failures));
     }
 
     @Test
     void aModelThatIsGoneIsNotAskedAgain() {
-        assertEquals(List.of("a", "b", "answered"), models(attempts(3, "b"), failure(Recourse.ANOTHER_MODEL), FINE));
-        assertEquals(List.of("a"), models(attempts(3), failure(Recourse.ANOTHER_MODEL)));
+        assertEquals(List.of("a", "b", "answered"), attempts(3, "b").models(failure(Retryability.ANOTHER_MODEL), FINE));
+        assertEquals(List.of("a"), attempts(3).models(failure(Retryability.ANOTHER_MODEL)));
     }
 
     @Test
     void anUpstreamThatCannotBeReachedIsNotAskedForAnotherModel() {
-        assertEquals(List.of("a"), models(attempts(0, "b"), failure(Recourse.CONNECT)));
+        assertEquals(List.of("a"), attempts(0, "b").models(failure(Retryability.CONNECT)));
     }
 
     @Test
     void whatTurnsIntoAnotherFailureIsJudgedAnew() {
-        assertEquals(List.of("a", "a"), models(attempts(3, "b"), failure(Recourse.AT_ONCE), failure(Recourse.NONE)));
+        assertEquals(List.of("a", "a"), attempts(3, "b").models(failure(Retryability.AT_ONCE), failure(Retryability.NEVER)));
     }
 
     @Test
     void aRefusedKeyIsReplacedWhereThereIsAnotherAndThatIsNoRetry() {
-        var attempts = new Attempts("r", 0, List.of("b"), () -> Duration.ofMinutes(1), List.of(true, false).iterator()::next);
-        assertEquals(List.of("a", "a"), models(attempts, failure(Recourse.ANOTHER_KEY), failure(Recourse.ANOTHER_KEY)));
-        assertEquals(List.of("a"), models(attempts(3, "b"), failure(Recourse.ANOTHER_KEY)));
-        assertEquals(List.of("a", "a", "a", "answered"), models(new Attempts("r", 1, List.of(), () -> Duration.ofMinutes(1),
-                List.of(true).iterator()::next), failure(Recourse.ANOTHER_KEY), failure(Recourse.AT_ONCE), FINE));
+        assertEquals(List.of("a", "a"), attempts(0, "b").renewing(true, false).models(failure(Retryability.ANOTHER_KEY),
+                failure(Retryability.ANOTHER_KEY)));
+        assertEquals(List.of("a"), attempts(3, "b").models(failure(Retryability.ANOTHER_KEY)));
+        assertEquals(List.of("a", "a", "a", "answered"), attempts(1).renewing(true).models(failure(Retryability.ANOTHER_KEY),
+                failure(Retryability.AT_ONCE), FINE));
     }
 
     @Test
     void nothingIsAskedAgainBeyondTheDeadline() {
-        var late = ChatError.unusable("no").with("retry-after", "5").with(Recourse.LATER);
-        assertEquals(List.of("a"), models(new Attempts("r", 1, List.of(), () -> Duration.ofSeconds(5), () -> false), late));
-        Iterator<Duration> left = List.of(Duration.ofSeconds(9), Duration.ofSeconds(9), Duration.ZERO).iterator();
-        assertEquals(List.of("a"), models(new Attempts("r", 1, List.of("b"), left::next, () -> false),
-                ChatError.unusable("no").with("retry-after", "0").with(Recourse.LATER)), "the wait took longer than was left");
-        assertEquals(List.of("a", "b", "answered"), models(new Attempts("r", 1, List.of("b"), () -> Duration.ofSeconds(5), () -> false), late, FINE));
+        Failure late = failure(Retryability.LATER, Map.of("retry-after", "5"));
+        assertEquals(List.of("a"), attempts(1).until(Duration.ofSeconds(5)).models(late));
+        assertEquals(List.of("a", "b", "answered"), attempts(1, "b").until(Duration.ofSeconds(5)).models(late, FINE));
+    }
+
+    @Test
+    void aFailureAtTheDeadlineIsTheLastOne() {
+        Attempted attempts = attempts(1, "b").until(Duration.ofMillis(300));
+        var failure = assertThrows(Failure.class, () -> attempts.make((each, sender, until) -> {
+            while (!until.isOver()) {
+                Thread.onSpinWait();
+            }
+            throw failure(Retryability.LATER, Map.of("retry-after", "0"));
+        }));
+        assertEquals("no 1 a", failure.error().getMessage() + " " + failure.requests() + " " + failure.model());
     }
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', nullValues = "-", textBlock = """
-            NONE          | - | - | 0 | 0.5 | -
+            NEVER         | - | - | 0 | 0.5 | -
             ANOTHER_MODEL | - | - | 0 | 0.5 | -
             AT_ONCE       | - | - | 0 | 0.5 | PT0S
             CONNECT       | - | - | 0 | 0.5 | PT0.25S
@@ -166,31 +220,28 @@ class AttemptsTest {
             LATER         | Sun, 22 Nov 2026 11:00:00 GMT | - | 0 | 0.5 | PT0S
             LATER         | Mon, 22 Nov 2026 11:00:00 GMT | - | 0 | 0.5 | PT0.25S
             """)
-    void theWaitIsWhatTheUpstreamAsksForOrAShareOfWhatDoubles(Recourse recourse, String retryAfter, String millis, int again, double share,
-            Duration wait) {
-        ChatError failure = failure(recourse);
+    void theWaitIsWhatTheUpstreamAsksForOrAShareOfWhatDoubles(Retryability retryability, String retryAfter, String millis, int again,
+            double share, Duration wait) {
+        var headers = new TreeMap<String, String>();
         if (retryAfter != null) {
-            failure.with("retry-after", retryAfter);
+            headers.put("retry-after", retryAfter);
         }
         if (millis != null) {
-            failure.with("retry-after-ms", millis);
+            headers.put("retry-after-ms", millis);
         }
-        assertEquals(Optional.ofNullable(wait), Attempts.wait(failure, again, NOW, share));
+        assertEquals(Optional.ofNullable(wait), Attempts.wait(failure(retryability, headers), again, NOW, share));
     }
 
     @Test
     void anUpstreamThatWantsNoRetryGetsNone() {
-        var answer = new UpstreamAnswer(429, Map.of("x-should-retry", "false"), new byte[0], "sk-test-key");
-        assertEquals(Recourse.ANOTHER_MODEL, assertThrows(ChatError.class, answer::completion).recourse());
+        var answer = new UpstreamAnswer(429, Map.of("x-should-retry", "false"), new byte[0], "sk-test-key", () -> "sk-test-key");
+        assertEquals(Retryability.ANOTHER_MODEL, assertThrows(Failure.class, answer::completion).retryability());
     }
 
     @Test
     void withoutTimeLeftNothingIsAsked() {
-        var attempts = new Attempts("r", 1, List.of("b"), () -> Duration.ZERO, () -> false);
-        var failure = assertThrows(ChatError.class,
-                () -> attempts.make(ChatRequest.of("{\"messages\":[{\"role\":\"user\"}]}".getBytes(), "d", Limits.NONE), (each, left) -> FINE));
-        assertEquals(504, failure.status());
-        assertEquals(0, attempts.count());
+        var failure = assertThrows(Failure.class, () -> attempts(1, "b").until(Duration.ZERO).make((each, sender, until) -> FINE));
+        assertEquals("504 0 null", failure.error().status() + " " + failure.requests() + " " + failure.model());
     }
 
     @ParameterizedTest
@@ -198,22 +249,22 @@ class AttemptsTest {
             429 | {} | LATER
             502 | {} | LATER
             503 | {"message":"The server is no longer available"} | LATER
-            500 | {} | NONE
-            504 | {"message":"Generation timeout"} | NONE
-            400 | {} | NONE
+            500 | {} | NEVER
+            504 | {"message":"Generation timeout"} | NEVER
+            400 | {} | NEVER
             401 | {"message":"no longer available"} | ANOTHER_KEY
-            403 | {} | NONE
-            408 | {} | NONE
+            403 | {} | NEVER
+            408 | {} | NEVER
             404 | {} | ANOTHER_MODEL
             400 | {"message":"google/x is no longer available for API calls"} | ANOTHER_MODEL
             500 | {"message":"400 Unable to access model gpt-4o-mini. "} | ANOTHER_MODEL
             403 | {"error":{"message":"no","code":"model_not_found"}} | ANOTHER_MODEL
-            200 | {"error":{"message":"it is no longer available"}} | NONE
-            302 | {} | NONE
+            200 | {"error":{"message":"it is no longer available"}} | NEVER
+            302 | {} | NEVER
             """)
-    void theUpstreamsAnswerTellsWhatMayBeDone(int status, String body, Recourse recourse) {
-        var answer = new UpstreamAnswer(status, Map.of(), body.getBytes(StandardCharsets.UTF_8), "sk-test-key");
-        assertEquals(recourse, assertThrows(ChatError.class, answer::completion).recourse());
+    void theUpstreamsAnswerTellsWhatMayBeDone(int status, String body, Retryability retryability) {
+        var answer = new UpstreamAnswer(status, Map.of(), body.getBytes(StandardCharsets.UTF_8), "sk-test-key", () -> "sk-test-key");
+        assertEquals(retryability, assertThrows(Failure.class, answer::completion).retryability());
     }
 
     @ParameterizedTest
@@ -228,7 +279,7 @@ class AttemptsTest {
             302 | {} | false
             """)
     void theSdksAreToldWhereAskingAgainCannotHelp(int status, String body, String said) {
-        var answer = new UpstreamAnswer(status, Map.of(), body.getBytes(StandardCharsets.UTF_8), "sk-test-key");
-        assertEquals(said, assertThrows(ChatError.class, answer::completion).headers().get("x-should-retry"));
+        var answer = new UpstreamAnswer(status, Map.of(), body.getBytes(StandardCharsets.UTF_8), "sk-test-key", () -> "sk-test-key");
+        assertEquals(said, assertThrows(Failure.class, answer::completion).error().headers().get("x-should-retry"));
     }
 }

@@ -40,11 +40,11 @@ class UpstreamAnswerFuzzTest {
         }
         int status = head[0].matches("[1-9][0-9]{2}") ? Integer.parseInt(head[0]) : 500;
         byte[] body = empty < 0 ? new byte[0] : Arrays.copyOfRange(response, empty + 2, response.length);
-        var answer = new UpstreamAnswer(status, headers, body, "sk-test-key");
+        var answer = new UpstreamAnswer(status, headers, body, "sk-test-key", () -> "sk-test-key");
         try {
             assertComplete(answer.completion(), answer);
-        } catch (ChatError error) {
-            assertSound(error, answer);
+        } catch (Failure failure) {
+            assertSound(failure.error(), answer);
         }
     }
 

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import chatlambda.Events;
 import chatlambda.chat.ChatError;
+import chatlambda.chat.Usage;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
@@ -19,31 +20,43 @@ import org.junit.jupiter.params.provider.ValueSource;
 class UpstreamAnswerTest {
 
     private static UpstreamAnswer answer(int status, String body) {
-        return new UpstreamAnswer(status, Map.of("content-type", "application/json"), body.getBytes(StandardCharsets.UTF_8), "sk-test-key");
+        return answer(status, Map.of("content-type", "application/json"), body.getBytes(StandardCharsets.UTF_8));
+    }
+
+    private static UpstreamAnswer answer(int status, Map<String, String> headers, byte[] body) {
+        return answer(status, headers, body, "sk-test-key");
+    }
+
+    private static UpstreamAnswer answer(int status, Map<String, String> headers, byte[] body, String key) {
+        return new UpstreamAnswer(status, headers, body, key, () -> key);
+    }
+
+    private static ChatError error(UpstreamAnswer answer) {
+        return assertThrows(Failure.class, answer::completion).error();
     }
 
     private static ChatError error(int status, String body) {
-        return assertThrows(ChatError.class, () -> answer(status, body).completion());
+        return error(answer(status, body));
     }
 
     @Test
-    void aCompletionIsTheUpstreamsOwnBytes() throws ChatError {
+    void aCompletionIsTheUpstreamsOwnBytes() throws Failure {
         var answer = answer(201, " {\"choices\":[],\"error\":null,\"n\":1.10,\"x\":{\"error\":1}} ");
         assertSame(answer.body(), answer.completion().body());
         assertEquals(200, answer.completion().status());
     }
 
     @Test
-    void onlyWhatCallersNeedOfTheHeadersIsPassedOn() throws ChatError {
+    void onlyWhatCallersNeedOfTheHeadersIsPassedOn() throws Failure {
         var headers = Map.of("content-type", "application/json; charset=utf-8", "x-inference-id", "i1", "x-ratelimit-remaining-requests",
                 "9", "retry-after", "3", "x-aimlapi-usd-spent", "0.1", "set-cookie", "a=b", "server", "nginx", "content-length", "2");
         assertEquals(Map.of("content-type", "application/json", "x-request-id", "i1", "x-ratelimit-remaining-requests", "9", "retry-after",
-                "3", "x-aimlapi-usd-spent", "0.1"), new UpstreamAnswer(200, headers, "{}".getBytes(), "sk-test-key").completion().headers());
+                "3", "x-aimlapi-usd-spent", "0.1"), answer(200, headers, "{}".getBytes()).completion().headers());
     }
 
     @ParameterizedTest
     @CsvSource({ "200, 200", "201, 200", "299, 299" })
-    void every2xxWithAnObjectIsACompletion(int status, int passedOn) throws ChatError {
+    void every2xxWithAnObjectIsACompletion(int status, int passedOn) throws Failure {
         assertEquals(passedOn, answer(status, "{}").completion().status());
     }
 
@@ -66,10 +79,10 @@ class UpstreamAnswerTest {
             data: 1~~                     | data: 1~~data: [DONE]~~
             data: [DONE]~~data: 2~~       | data: [DONE]~~
             """)
-    void aWholeStreamEndsWithItsMarker(String sent, String expected) throws ChatError {
+    void aWholeStreamEndsWithItsMarker(String sent, String expected) throws Failure {
         byte[] body = sent.replace('~', '\n').getBytes(StandardCharsets.UTF_8);
         var headers = Map.of("content-type", "Text/Event-Stream; charset=utf-8", "x-request-id", "r1");
-        var completion = new UpstreamAnswer(200, headers, body, "sk-test-key").completion();
+        var completion = answer(200, headers, body).completion();
         assertEquals(expected.replace('~', '\n'), new String(completion.body(), StandardCharsets.UTF_8));
         assertEquals(Map.of("content-type", "Text/Event-Stream; charset=utf-8", "x-request-id", "r1", "cache-control", "no-cache"),
                 completion.headers());
@@ -79,15 +92,15 @@ class UpstreamAnswerTest {
     @ParameterizedTest
     @CsvSource({ "199, false", "200, true", "299, true", "300, false" })
     void onlyA2xxIsAStream(int status, boolean stream) {
-        var answer = new UpstreamAnswer(status, Map.of("content-type", "text/event-stream"), new byte[0], "sk-test-key");
+        var answer = answer(status, Map.of("content-type", "text/event-stream"), new byte[0]);
         assertEquals(stream, answer.isCompletionStream());
         assertEquals(false, answer(status, "").isCompletionStream());
     }
 
     @Test
     void anErrorComesWithTheUpstreamsHeaders() {
-        var answer = new UpstreamAnswer(429, Map.of("retry-after", "3", "set-cookie", "a=b", "x-request-id", "r1"), new byte[0], "sk-test-key");
-        assertEquals(Map.of("retry-after", "3", "x-request-id", "r1"), assertThrows(ChatError.class, answer::completion).headers());
+        var answer = answer(429, Map.of("retry-after", "3", "set-cookie", "a=b", "x-request-id", "r1"), new byte[0]);
+        assertEquals(Map.of("retry-after", "3", "x-request-id", "r1"), error(answer).headers());
     }
 
     @Test
@@ -154,9 +167,9 @@ class UpstreamAnswerTest {
     void anErrorInUtf16IsASoundErrorToo() {
         for (String charset : new String[] { "UTF-16BE", "UTF-16LE", "UTF-16", "x-UTF-16LE-BOM", "X-UTF-32BE-BOM", "X-UTF-32LE-BOM" }) {
             byte[] body = "{\"message\":\"x\",\"y\":1}".getBytes(Charset.forName(charset));
-            var answer = new UpstreamAnswer(500, Map.of(), body, "sk-test-key");
-            assertTrue(assertThrows(ChatError.class, answer::completion).getMessage().contains("no error message"));
-            assertEquals(502, assertThrows(ChatError.class, () -> new UpstreamAnswer(200, Map.of(), body, "sk-test-key").completion()).status());
+            var answer = answer(500, Map.of(), body);
+            assertTrue(error(answer).getMessage().contains("no error message"));
+            assertEquals(502, error(answer(200, Map.of(), body)).status());
         }
     }
 
@@ -177,14 +190,16 @@ class UpstreamAnswerTest {
 
     @Test
     void theKeyIsTakenOutOfErrorsAndHeadersWhereverAndHoweverItIsWritten() {
-        String said = "{\"error\":{\"message\":\"a/b a\\/b ü\",\"type\":\"a/b\",\"param\":\"a/b\",\"code\":\"a/b\",\"more\":[\"Bearer a\\/b\"]}}";
+        String said = "{\"error\":{\"message\":\"a/b a\\/b ü\",\"type\":\"a/b\",\"param\":\"a/b\",\"code\":\"a/b\","
+                + "\"more\":[\"Bearer a\\/b\"]}}";
         for (int status : new int[] { 200, 400, 500 }) {
-            var answer = new UpstreamAnswer(status, Map.of("x-request-id", "i-a/b", "x-ratelimit-x", "1"),
+            var answer = answer(status, Map.of("x-request-id", "i-a/b", "x-ratelimit-x", "1"),
                     said.getBytes(StandardCharsets.UTF_8), "a/b");
-            var error = assertThrows(ChatError.class, answer::completion);
+            var error = error(answer);
             assertEquals("[key] [key] ü", error.getMessage());
             assertEquals(Map.of("x-request-id", "i-[key]", "x-ratelimit-x", "1"), error.headers().entrySet().stream()
-                    .filter(header -> !header.getKey().equals("x-should-retry")).collect(Collectors.toMap(Map.Entry::getKey, Map.Entry::getValue)));
+                    .filter(header -> !header.getKey().equals("x-should-retry"))
+                    .collect(Collectors.toMap(Map.Entry::getKey, Map.Entry::getValue)));
             String json = new String(error.json(), StandardCharsets.UTF_8);
             assertTrue(!json.contains("a/b") && !json.contains("a\\/b") && json.contains("\"more\":[\"Bearer [key]\"]"), json);
             assertEquals("[key]", error.code());
@@ -194,13 +209,24 @@ class UpstreamAnswerTest {
     @Test
     void theKeyOnTheEdgeOfALongMessageIsTakenOutBeforeThatIsCut() {
         String message = "x".repeat(3_998) + "a-long-key";
-        var answer = new UpstreamAnswer(500, Map.of(), ("{\"message\":\"" + message + "\"}").getBytes(StandardCharsets.UTF_8), "a-long-key");
-        assertEquals("x".repeat(3_998) + "[k...", assertThrows(ChatError.class, answer::completion).getMessage());
+        var answer = answer(500, Map.of(), ("{\"message\":\"" + message + "\"}").getBytes(StandardCharsets.UTF_8), "a-long-key");
+        assertEquals("x".repeat(3_998) + "[k...", error(answer).getMessage());
     }
 
     @Test
-    void aCompletionThatQuotesTheKeyStaysAsItIs() throws ChatError {
+    void aCompletionThatQuotesTheKeyStaysAsItIs() throws Failure {
         byte[] body = "{\"choices\":\"a/b\"}".getBytes(StandardCharsets.UTF_8);
-        assertSame(body, new UpstreamAnswer(200, Map.of(), body, "a/b").completion().body());
+        assertSame(body, answer(200, Map.of(), body, "a/b").completion().body());
+    }
+
+    @Test
+    void usageIsTheBodysWithTheHeadersPrice() throws Failure {
+        String body = "{\"usage\":{\"prompt_tokens\":9},\"meta\":{\"usage\":{\"usd_spent\":0.5}}}";
+        var expected = new Usage(9, -1, -1, 0.75, null);
+        var headers = Map.of("x-aimlapi-usd-spent", "0.75");
+        assertEquals(expected, answer(200, headers, body.getBytes(StandardCharsets.UTF_8)).completion().usage());
+        headers = Map.of("x-aimlapi-usd-spent", "0.75", "content-type", "text/event-stream");
+        byte[] events = ("data: " + body + "\n\n").getBytes(StandardCharsets.UTF_8);
+        assertEquals(expected, answer(200, headers, events).completion().usage());
     }
 }

@@ -2,15 +2,15 @@ package chatlambda.local;
 
 import com.sun.net.httpserver.Filter;
 import com.sun.net.httpserver.HttpExchange;
-
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 
 /**
- * Lets in what this machine's user sends. A page from elsewhere, in a browser here, could otherwise spend the key that dev mode has: it
- * says where it is from, or it was made to take its own host for this one.
+ * Refuses the requests of foreign pages in a browser on this machine, which could otherwise spend dev mode's key. Such a request has
+ * the page's own origin in its header {@code Origin}; or the page's host name in {@code Host}, if its DNS entry leads to this machine
+ * (DNS rebinding).
  */
-final class OnlyFromHere extends Filter {
+final class LoopbackOnlyFilter extends Filter {
 
     private static final String LOOPBACK = "(localhost|127\\.0\\.0\\.1|\\[::1])(:\\d+)?";
     private static final byte[] REFUSED = "only pages of this server may ask here, and as localhost".getBytes(StandardCharsets.US_ASCII);
@@ -32,6 +32,6 @@ final class OnlyFromHere extends Filter {
 
     @Override
     public String description() {
-        return "only from here";
+        return "loopback only";
     }
 }

@@ -5,54 +5,94 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import chatlambda.ChatConfig.Settings;
+import chatlambda.Settings.ResponseMode;
+import chatlambda.SettingsReader.ByClient;
+import chatlambda.SettingsReader.ClientKey;
 import chatlambda.access.Access;
 import chatlambda.access.Client;
 import chatlambda.chat.ChatError;
 import chatlambda.chat.Limits;
+import chatlambda.chat.UpstreamKey;
 import io.smallrye.config.EnvConfigSource;
 import io.smallrye.config.SmallRyeConfigBuilder;
+import java.io.IOException;
 import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-class ChatConfigTest {
+class SettingsTest {
 
-    private static Settings settings(Map<String, String> variables) throws ChatConfig.Invalid {
+    private static Settings settings(Map<String, String> variables) throws Settings.Invalid {
         var all = new HashMap<>(Map.of("CHAT_API_KEY", "k"));
         all.putAll(variables);
         all.values().removeIf("absent"::equals);
-        var config = new SmallRyeConfigBuilder().withSources(new EnvConfigSource(all, 300)).withMapping(ChatConfig.class).build();
-        return Settings.of(config.getConfigMapping(ChatConfig.class), all);
+        var config = new SmallRyeConfigBuilder().addDefaultInterceptors().withProfile("prod")
+                .withSources(new EnvConfigSource(all, 300)).build();
+        return Settings.of(name -> Main.text(config, name), all);
     }
 
     private static String refused(Map<String, String> variables) {
-        return assertThrows(ChatConfig.Invalid.class, () -> settings(variables)).getMessage();
+        return assertThrows(Settings.Invalid.class, () -> settings(variables)).getMessage();
     }
 
     @Test
-    void aKeyIsAllThatIsNeeded() throws ChatConfig.Invalid {
-        assertEquals(new Settings(URI.create("https://api.aimlapi.com/v1"), "k", new Access(Access.Mode.KEYS, List.of(), Map.of()),
-                "google/gemini-2.5-pro-preview-05-06", Duration.ofSeconds(3), Duration.ofMinutes(15), Duration.ofMillis(500),
-                ChatConfig.ResponseMode.BUFFERED, Duration.ofSeconds(60), Duration.ofSeconds(30), Duration.ofSeconds(2), 1, List.of(), true,
-                false), settings(Map.of()));
+    void aKeyIsAllThatIsNeeded() throws Settings.Invalid {
+        assertEquals(new Settings(Access.Mode.KEYS, List.of(), new ByClient<>(List.of(), Map.of()), new ByClient<>(0L, Map.of()),
+                new ByClient<>(0L, Map.of()), URI.create("https://api.aimlapi.com/v1"), "k", "google/gemini-2.5-pro-preview-05-06",
+                Duration.ofSeconds(3), Duration.ofMinutes(15), Duration.ofMillis(500), ResponseMode.BUFFERED, Duration.ofSeconds(60),
+                Duration.ofSeconds(30), Duration.ofSeconds(2), 1, List.of(), true, false), settings(Map.of()));
+    }
+
+    @Test
+    void aSettingMayComeFromAnyOfTheConfigurationsSources() throws Settings.Invalid {
+        assertEquals("m", settings(Map.of("_PROD_CHAT_MODEL", "m")).model());
+        assertEquals("m", settings(Map.of("CHAT_MODEL", "${THE_MODEL}", "THE_MODEL", "m")).model());
+        var configured = Map.of("api-key", "k", "max-tokens-cap", "7", "auth", "iam");
+        assertEquals("k", Settings.of(configured::get, Map.of()).apiKey());
+        assertEquals("variable", Settings.of(configured::get, Map.of("CHAT_API_KEY", "variable")).apiKey());
+        assertEquals(7, Settings.of(configured::get, Map.of()).maxTokensCap().everybodys());
+    }
+
+    /** An unknown {@code CHAT_...} stops the start, so the README and the template must name none. */
+    @Test
+    void theReadmeNamesAllSettingsAndTheTemplateNoOthers() throws Settings.Invalid, IOException {
+        var read = new TreeSet<String>();
+        Settings.of(name -> {
+            read.add("CHAT_" + name.replace('-', '_').toUpperCase(Locale.ROOT));
+            return name.equals("api-key") ? "k" : null;
+        }, Map.of());
+        assertEquals(read, matches("(?m)^\\| `(CHAT_[A-Z_]+)` \\|", "README.md"));
+        var named = matches("\\b(CHAT_[A-Z_]+)", "template.yaml");
+        assertTrue(named.contains("CHAT_API_KEY") && read.containsAll(named), named::toString);
+    }
+
+    private static Set<String> matches(String pattern, String file) throws IOException {
+        return Pattern.compile(pattern).matcher(Files.readString(Path.of(file))).results().map(match -> match.group(1))
+                .collect(Collectors.toCollection(TreeSet::new));
     }
 
     @ParameterizedTest
     @CsvSource({ "https://h, https://h/v1", "https://h/, https://h/v1", "https://h/v1, https://h/v1", "https://h/v1/, https://h/v1",
             "http://127.0.0.1:8081/openai/, http://127.0.0.1:8081/openai/v1" })
-    void theBaseMayEndInV1OrNot(String given, String base) throws ChatConfig.Invalid {
+    void theBaseMayEndInV1OrNot(String given, String base) throws Settings.Invalid {
         assertEquals(URI.create(base), settings(Map.of("CHAT_URL", given)).upstream());
     }
 
     @Test
-    void whatIsJustWithinALimitIsTaken() throws ChatConfig.Invalid {
+    void whatIsJustWithinALimitIsTaken() throws Settings.Invalid {
         for (int retries : new int[] { 0, 9, 10 }) {
             assertEquals(retries, settings(Map.of("CHAT_RETRIES", Integer.toString(retries))).retries());
         }
@@ -64,13 +104,13 @@ class ChatConfigTest {
     }
 
     @Test
-    void aKeyOrAModelWithALineEndIsTakenWithoutIt() throws ChatConfig.Invalid {
+    void aKeyOrAModelWithALineEndIsTakenWithoutIt() throws Settings.Invalid {
         assertEquals("k", settings(Map.of("CHAT_API_KEY", "k\n")).apiKey());
         assertEquals("m", settings(Map.of("CHAT_MODEL", "m\n")).model());
     }
 
     @Test
-    void modelsAreSeparatedByCommas() throws ChatConfig.Invalid {
+    void modelsAreSeparatedByCommas() throws Settings.Invalid {
         assertEquals(List.of("a", "b/c"), settings(Map.of("CHAT_FALLBACK_MODELS", " a, b/c ")).fallbackModels());
         assertEquals(List.of(), settings(Map.of("CHAT_FALLBACK_MODELS", " ")).fallbackModels());
     }
@@ -85,6 +125,13 @@ class ChatConfigTest {
             CHAT_API_KEY | 'a b' | chat.api-key (environment variable CHAT_API_KEY) has a character that no HTTP header can carry
             CHAT_API_KEY | 'kü' | has a character that no HTTP header can carry
             CHAT_MODEL | '' | chat.model (environment variable CHAT_MODEL) is empty: set it to
+            CHAT_MODEL | ${NOPE} | chat.model (environment variable CHAT_MODEL) is empty: set it to
+            CHAT_API_KEY | '' | chat.api-key (environment variable CHAT_API_KEY) is blank: set it to
+            CHAT_URL | ' ' | chat.url (environment variable CHAT_URL) is empty: set it to
+            CHAT_RESERVE | '' | chat.reserve (environment variable CHAT_RESERVE) is empty: set it to
+            CHAT_RESERVE | ' ' | is " ", not 0 or more: set it to
+            CHAT_RETRIES | ' ' | chat.retries (environment variable CHAT_RETRIES) is empty: set it to
+            CHAT_AUTH | '' | chat.auth (environment variable CHAT_AUTH) is empty: set it to
             CHAT_CONNECT_TIMEOUT | soon | chat.connect-timeout (environment variable CHAT_CONNECT_TIMEOUT) is "soon", not a time: set it to
             CHAT_TIMEOUT | 0s | is "0s", not more than 0
             CHAT_RESERVE | PT-1S | is "PT-1S", not 0 or more
@@ -127,39 +174,58 @@ class ChatConfigTest {
 
     @ParameterizedTest
     @ValueSource(strings = { "a$$b", "x${nope:dflt}y", "sk-${x}" })
-    void theKeyIsTakenAsItIs(String key) throws ChatConfig.Invalid {
+    void theKeyIsTakenAsItIs(String key) throws Settings.Invalid {
         assertEquals(key, settings(Map.of("CHAT_API_KEY", key)).apiKey());
     }
 
     private static final String HASH = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
 
     @Test
-    void clientsHaveKeysOfTheirOwnAndLimitsOfTheirOwnOrEverybodys() throws ChatConfig.Invalid, ChatError {
-        var access = settings(Map.of("CHAT_CLIENT_KEYS", "app=" + HASH + ", batch=" + HASH.replace('2', 'F') + ",app=" + HASH.replace('2', '0'),
+    void clientsHaveKeysOfTheirOwnAndLimitsOfTheirOwnOrEverybodys() throws Settings.Invalid, ChatError {
+        var settings = settings(Map.of("CHAT_CLIENT_KEYS",
+                "app=" + HASH + ", batch=" + HASH.replace('2', 'F') + ",app=" + HASH.replace('2', '0'),
                 "CHAT_ALLOWED_MODELS", "google/*, batch=a, batch=b*, direct=c", "CHAT_MAX_REQUEST_BYTES", "batch=5",
-                "CHAT_MAX_TOKENS_CAP", "100,batch=7")).access();
-        assertEquals(List.of("app", "batch", "app"), access.keys().stream().map(Access.Key::client).toList());
-        assertEquals(Map.of("", new Limits(List.of("google/*"), 0, 100), "batch", new Limits(List.of("a", "b*"), 5, 7), "direct",
-                new Limits(List.of("c"), 0, 100)), access.limits());
-        assertEquals(new Client("app", null, new Limits(List.of("google/*"), 0, 100)),
-                access.admit(Map.of("authorization", "Bearer secret")));
-        assertEquals(new Client("direct", null, new Limits(List.of("c"), 0, 100)), access.direct());
+                "CHAT_MAX_TOKENS_CAP", "100,batch=7"));
+        assertEquals(List.of("app", "batch", "app"), settings.clientKeys().stream().map(ClientKey::client).toList());
+        UpstreamKey ours = () -> "ours";
+        var access = settings.access(ours);
+        var app = new Client("app", ours, new Limits(List.of("google/*"), 0, 100));
+        assertEquals(List.of(app, new Client("batch", ours, new Limits(List.of("a", "b*"), 5, 7)), app),
+                access.keys().stream().map(Access.Key::client).toList());
+        assertEquals(app, access.admit(Map.of("authorization", "Bearer secret")));
+        assertEquals(new Client("direct", ours, new Limits(List.of("c"), 0, 100)), access.admitDirect());
+        assertEquals(new Limits(List.of("google/*"), 0, 100), access.others().limits());
+    }
+
+    @Test
+    void whoIsNotKnownByAKeyOfOursHasEverybodysLimits() throws Settings.Invalid, ChatError {
+        UpstreamKey ours = () -> "ours";
+        var limits = new Limits(List.of(), 5, 0);
+        var iam = settings(Map.of("CHAT_AUTH", "iam", "CHAT_MAX_REQUEST_BYTES", "5")).access(ours);
+        assertEquals(new Client("iam", ours, limits), iam.admit(Map.of()));
+        var passthrough = settings(Map.of("CHAT_AUTH", "passthrough", "CHAT_API_KEY", "absent", "CHAT_MAX_REQUEST_BYTES", "5"))
+                .access(ours);
+        var caller = passthrough.admit(Map.of("x-api-key", "theirs"));
+        assertEquals("theirs", caller.key().value());
+        assertEquals(new Client("passthrough", caller.key(), limits), caller);
     }
 
     @ParameterizedTest
-    @CsvSource({ "arn:aws:secretsmanager:eu-central-1:123456789012:secret:chat/key-AbCdEf", "arn:aws-cn:ssm:cn-north-1:123456789012:parameter/a/b" })
-    void theKeyMayBeInASecretOrAParameter(String arn) throws ChatConfig.Invalid {
+    @CsvSource({ "arn:aws:secretsmanager:eu-central-1:123456789012:secret:chat/key-AbCdEf",
+            "arn:aws-cn:ssm:cn-north-1:123456789012:parameter/a/b" })
+    void theKeyMayBeInASecretOrAParameter(String arn) throws Settings.Invalid {
         assertEquals(arn, settings(Map.of("CHAT_API_KEY", arn)).apiKey());
     }
 
     @Test
-    void callersWhoBringTheirOwnKeysNeedNoneOfOurs() throws ChatConfig.Invalid {
+    void callersWhoBringTheirOwnKeysNeedNoneOfOurs() throws Settings.Invalid {
         assertEquals(null, settings(Map.of("CHAT_AUTH", "passthrough", "CHAT_API_KEY", "absent")).apiKey());
     }
 
     @Test
     void whatIsNotLookedAtIsRefused() {
-        assertTrue(refused(Map.of("CHAT_AUTH", "iam", "CHAT_CLIENT_KEYS", "app=" + HASH)).contains("is set, and not looked at while chat.auth"));
+        String problem = refused(Map.of("CHAT_AUTH", "iam", "CHAT_CLIENT_KEYS", "app=" + HASH));
+        assertTrue(problem.contains("is set, and not looked at while chat.auth"));
     }
 
     @Test

@@ -1,0 +1,254 @@
+package chatlambda;
+
+import chatlambda.access.Access;
+import chatlambda.access.Client;
+import chatlambda.chat.ChatError;
+import chatlambda.chat.ChatRequest;
+import chatlambda.chat.UpstreamKey;
+import chatlambda.chat.Usage;
+import chatlambda.event.Direct;
+import chatlambda.event.Event;
+import chatlambda.event.UnsupportedEvent;
+import chatlambda.log.AccessLine;
+import chatlambda.log.AccessLine.Answered;
+import chatlambda.log.AccessLine.Asked;
+import chatlambda.log.AccessLine.Times;
+import chatlambda.log.AccessLog;
+import chatlambda.log.JsonLines;
+import chatlambda.runtime.FunctionError;
+import chatlambda.runtime.Invocation;
+import chatlambda.runtime.Response;
+import chatlambda.runtime.Response.Chunks;
+import chatlambda.runtime.Turn;
+import chatlambda.upstream.Answer;
+import chatlambda.upstream.Attempts;
+import chatlambda.upstream.Completion;
+import chatlambda.upstream.CompletionStream;
+import chatlambda.upstream.Deadline;
+import chatlambda.upstream.Failure;
+import chatlambda.upstream.Sender;
+import chatlambda.upstream.Upstream;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.regex.Pattern;
+
+/** One invocation: event, client, request, answer, reply; in the end its access line. */
+final class ChatTurn implements Turn {
+
+    private static final byte[] NO_BODY = {};
+    /** Characters of a model's name in a header: API Gateway takes 10 KB of headers. */
+    private static final int MAX_MODEL = 256;
+    private static final String RAISE_TIMEOUT = "raise the function's timeout (Timeout in template.yaml), or ask for fewer tokens";
+    /** W3C's: version, trace, parent and flags. */
+    private static final Pattern TRACEPARENT = Pattern.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}");
+    /** An upstream's code that is fit for the log. */
+    private static final Pattern CODE = Pattern.compile("[A-Za-z0-9_.:-]{1,64}");
+
+    private final Settings settings;
+    private final Access access;
+    private final Upstream upstream;
+    private final AccessLog log;
+    private final Invocation invocation;
+    private final boolean streams;
+    private final Deadline deadline;
+    private final Map<String, String> headers = new TreeMap<>();
+
+    // What the access line tells, each written by the step that finds it out.
+    private Event event;
+    private Client client;
+    private int requestBytes = -1;
+    private ChatRequest request;
+    private int requests;
+    private String answeredModel;
+    private long askedAt;
+    private long answeredAt;
+    private Usage usage;
+    private Outcome outcome;
+    private Relay relay;
+
+    /** How it ended, unless that is told by the relay. */
+    private record Outcome(int status, String code, int bytes) {
+    }
+
+    ChatTurn(Settings settings, Access access, Upstream upstream, AccessLog log, Invocation invocation) {
+        this.settings = settings;
+        this.access = access;
+        this.upstream = upstream;
+        this.log = log;
+        this.invocation = invocation;
+        this.streams = settings.streams();
+        this.deadline = Deadline.at(invocation.deadline().minus(settings.reserve()), RAISE_TIMEOUT);
+    }
+
+    @Override
+    public Instant end() {
+        return deadline.at();
+    }
+
+    @Override
+    public Response respond() throws FunctionError {
+        try {
+            event = Event.read(invocation.event());
+        } catch (UnsupportedEvent e) {
+            outcome = new Outcome(400, "unsupported_event", 0);
+            throw new FunctionError("Chat.UnsupportedEvent", e.getMessage());
+        }
+        headers.put("x-request-id", invocation.requestId());
+        try {
+            if (event.isHealthCheck()) {
+                return reply(200, NO_BODY);
+            }
+            String model = admit();
+            request = ChatRequest.of(body(), model, client.limits());
+            Answer answer = ask();
+            headers.putAll(answer.headers());
+            headers.put("server-timing", "upstream;dur=" + AccessLine.millis(answeredAt - askedAt)
+                    + ", total;dur=" + AccessLine.millis(System.nanoTime() - invocation.arrived()));
+            return answer instanceof CompletionStream stream ? streamed(stream) : whole((Completion) answer);
+        } catch (ChatError e) {
+            return errorReply(e);
+        }
+    }
+
+    /**
+     * Finds out who asks, and refuses what is not on the chat route.
+     *
+     * @return the model of a request that names none
+     */
+    private String admit() throws ChatError {
+        if (!(event instanceof Event.Http http)) {
+            client = access.admitDirect();
+            return settings.model();
+        }
+        client = access.admit(http.headers());
+        String model = Route.require(http).model();
+        return model != null ? model : settings.model();
+    }
+
+    private byte[] body() throws ChatError {
+        try {
+            byte[] body = event.body();
+            requestBytes = body.length;
+            return body;
+        } catch (IllegalArgumentException e) {
+            throw ChatError.invalid(400, null, "the request body cannot be decoded: " + e.getMessage());
+        }
+    }
+
+    private Answer ask() throws ChatError {
+        askedAt = System.nanoTime();
+        try {
+            var made = Attempts.make(upstream, request, settings.retries(), fallbackModels(), sender(), deadline);
+            noteRequests(made.requests(), made.model());
+            answeredModel = made.model();
+            return made.answer();
+        } catch (Failure e) {
+            noteRequests(e.requests(), e.model());
+            throw e.error();
+        }
+    }
+
+    private void noteRequests(int count, String model) {
+        answeredAt = System.nanoTime();
+        requests = count;
+        headers.put("x-chat-attempts", Integer.toString(count));
+        if (model != null && model.length() <= MAX_MODEL && UpstreamKey.fitsHeader(model)) {
+            headers.put("x-chat-model", model); // what a caller names may be no header
+        }
+    }
+
+    private List<String> fallbackModels() {
+        var allowed = new ArrayList<String>();
+        for (String model : settings.fallbackModels()) {
+            if (client.limits().allow(model)) {
+                allowed.add(model);
+            }
+        }
+        return allowed;
+    }
+
+    private Sender sender() {
+        String traceparent = null;
+        if (settings.propagateTrace() && event instanceof Event.Http http) {
+            String given = http.headers().get("traceparent");
+            traceparent = given != null && TRACEPARENT.matcher(given).matches() ? given : null;
+        }
+        return new Sender(invocation.requestId(), client.key(), traceparent, settings.propagateTrace() ? invocation.traceId() : null);
+    }
+
+    private Response streamed(CompletionStream stream) {
+        relay = new Relay(event.prelude(200, headers), stream, invocation.arrived());
+        return new Response.Streamed(contentType(), relay);
+    }
+
+    private Response whole(Completion completion) throws ChatError {
+        usage = completion.usage();
+        Response reply = reply(completion.status(), completion.body());
+        if (reply instanceof Response.Whole whole && whole.document().length > event.replyLimit()) {
+            throw ChatError.tooLarge(whole.document().length, event.replyLimit());
+        }
+        outcome = new Outcome(completion.status(), null, completion.body().length);
+        return reply;
+    }
+
+    /** To HTTP the error; to another Lambda a function error, which says the same in JSON. */
+    private Response errorReply(ChatError e) throws FunctionError {
+        byte[] body = e.json();
+        boolean sound = e.code() != null && CODE.matcher(e.code()).matches();
+        outcome = new Outcome(e.status(), sound ? e.code() : e.type(), body.length);
+        if (event instanceof Direct) {
+            throw new FunctionError("Chat." + e.kind(), new String(body, StandardCharsets.UTF_8));
+        }
+        headers.putAll(e.headers());
+        headers.put("content-type", "application/json");
+        return reply(e.status(), body);
+    }
+
+    private Response reply(int replied, byte[] body) {
+        return streams ? new Response.Streamed(contentType(), Chunks.of(event.prelude(replied, headers), body))
+                : new Response.Whole(contentType(), event.reply(replied, headers, body));
+    }
+
+    private String contentType() {
+        return event.contentType(streams, headers.get("content-type"));
+    }
+
+    @Override
+    public void close(Delivery delivery) {
+        if (event != null && event.isHealthCheck()) {
+            log.skip();
+        } else {
+            log.write(line(delivery));
+        }
+        JsonLines.setRequestId(null);
+    }
+
+    private AccessLine line(Delivery delivery) {
+        var asked = request == null ? new Asked(null, false, requestBytes) : new Asked(request.model(), request.stream(), requestBytes);
+        Outcome end = outcome != null ? outcome : new Outcome(500, "internal_error", 0);
+        var answered = relay != null
+                ? new Answered(200, code(delivery, relayCode(delivery)), requests, answeredModel, relay.usage(), relay.bytes())
+                : new Answered(end.status, code(delivery, end.code), requests, answeredModel, usage, end.bytes);
+        long upstreamEnd = relay != null ? relay.endedAt() : answeredAt;
+        var times = new Times(answeredAt == 0 ? -1 : upstreamEnd - askedAt, relay != null ? relay.firstChunkNanos() : -1,
+                System.nanoTime() - invocation.arrived(), Duration.between(Instant.now(), invocation.deadline()).toMillis());
+        return new AccessLine(invocation.requestId(), invocation.traceId(), event == null ? null : event.door(),
+                client == null ? null : client.name(), asked, answered, times);
+    }
+
+    private static String code(Delivery delivery, String otherwise) {
+        return delivery == Delivery.STALLED ? "reader_stalled" : otherwise;
+    }
+
+    private String relayCode(Delivery delivery) {
+        if (relay.error() != null) {
+            return relay.error().code();
+        }
+        return delivery == Delivery.LOST ? "answer_lost" : null;
+    }
+}

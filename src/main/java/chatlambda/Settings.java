@@ -1,0 +1,99 @@
+package chatlambda;
+
+import chatlambda.SettingsReader.ByClient;
+import chatlambda.SettingsReader.ClientKey;
+import chatlambda.access.Access;
+import chatlambda.access.Client;
+import chatlambda.chat.Limits;
+import chatlambda.chat.UpstreamKey;
+import java.net.URI;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+
+/**
+ * What the function works with: every value is there and valid. {@link #of} names each setting once, with its reader, its default and its
+ * meaning.
+ *
+ * @param upstream ends in {@code /v1}
+ * @param apiKey the key, or the ARN of the secret that holds it; null where callers bring their own
+ */
+public record Settings(Access.Mode auth, List<ClientKey> clientKeys, ByClient<List<String>> allowedModels, ByClient<Long> maxRequestBytes,
+        ByClient<Long> maxTokensCap, URI upstream, String apiKey, String model, Duration connectTimeout, Duration timeout, Duration reserve,
+        ResponseMode responseMode, Duration streamIdleTimeout, Duration keepAlive, Duration primeTimeout, int retries,
+        List<String> fallbackModels, boolean metrics, boolean propagateTrace) {
+
+    /** How answers go out: {@code chat.response-mode}. */
+    public enum ResponseMode {
+        /** Whole, at most 6 MB: HTTP API, ALB, Function URL with BUFFERED, {@code Invoke}. */
+        BUFFERED,
+        /** As they come: Function URL with RESPONSE_STREAM, REST API with ResponseTransferMode STREAM, InvokeWithResponseStream. */
+        STREAM
+    }
+
+    /** All that is wrong with the settings, one sentence each. */
+    public static final class Invalid extends Exception {
+
+        private static final long serialVersionUID = 1;
+
+        Invalid(List<String> problems) {
+            super(String.join("; ", problems), null, false, false);
+        }
+    }
+
+    /**
+     * @param given the text of a setting by its name, which is {@code url} for {@code chat.url}; null where it is not set
+     * @param variables the environment: a variable that begins with {@code CHAT_} and was not read is refused as a typo. The upstream's key
+     *        is taken from it, since a key may look like an expression, which {@code given} expands
+     * @throws Invalid with all that is wrong
+     */
+    public static Settings of(Function<String, String> given, Map<String, String> variables) throws Invalid {
+        var read = new SettingsReader(given, variables);
+        // How callers over HTTP are known.
+        var auth = read.oneOf(Access.Mode.values(), "auth", "keys", "keys, to iam where the front door authenticates, or to passthrough");
+        List<ClientKey> keys = read.clientKeys("client-keys", auth); // who may call: name=sha256hex,...; a name may have several keys
+        var settings = new Settings(auth, keys,
+                // The next three limit everybody; client=value limits that client, or direct, instead.
+                read.texts("allowed-models"), // globs of models that may be asked for; none: any
+                read.numbers("max-request-bytes"), // of a request's body; none: as many as the front door takes
+                read.numbers("max-tokens-cap"), // that a request may ask for; none: as many as it likes
+                read.url("url", "https://api.aimlapi.com"), // of the upstream; requests go to {url}/v1/chat/completions; may end in /v1
+                read.apiKey("api-key", auth), // the upstream's bearer key, or the ARN of its secret; required, but not with passthrough
+                read.model("model", "google/gemini-2.5-pro-preview-05-06"), // used when a request names none
+                read.connectTimeout("connect-timeout", "3s"), // to the upstream, and to the service that holds its key
+                read.duration("timeout", "15m"), // upper bound on one upstream answer; the deadline less the reserve bounds it too
+                read.durationOrZero("reserve", "500ms"), // kept back from the deadline so that our own answer still gets out
+                // How every answer goes out; the event does not tell how the front door invokes.
+                read.oneOf(ResponseMode.values(), "response-mode", "buffered", "buffered, or to stream where the front door streams"),
+                read.duration("stream-idle-timeout", "60s"), // how long a streamed answer may be silent
+                read.durationOrZero("keep-alive", "30s"), // how long a reused connection may have been idle, frozen time included
+                read.durationOrZero("prime-timeout", "2s"), // how long the start may wait for the connection; 0: the first request makes it
+                read.retries("retries", "1"), // how often a model is asked again when that cannot cost twice, or it has no room; 0 to 10
+                read.fallbackModels("fallback-models"), // to be asked, in this order, when the one asked for is not available
+                read.isTrue("metrics", "true"), // whether access lines carry metrics in CloudWatch's embedded format
+                read.isTrue("propagate-trace", "false")); // whether the caller's traceparent and X-Ray's trace id go upstream
+        if (!read.problems().isEmpty()) {
+            throw new Invalid(read.problems());
+        }
+        return settings;
+    }
+
+    boolean streams() {
+        return responseMode == ResponseMode.STREAM;
+    }
+
+    /** @param ours the upstream's key, for all who bring none */
+    Access access(UpstreamKey ours) {
+        var keys = new ArrayList<Access.Key>();
+        for (ClientKey key : clientKeys) {
+            keys.add(new Access.Key(client(key.client(), ours), key.sha256()));
+        }
+        return new Access(auth, keys, client(Access.DIRECT, ours), client(Access.IAM, ours));
+    }
+
+    private Client client(String name, UpstreamKey key) {
+        return new Client(name, key, new Limits(allowedModels.of(name), maxRequestBytes.of(name), maxTokensCap.of(name)));
+    }
+}

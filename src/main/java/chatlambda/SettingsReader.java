@@ -1,0 +1,285 @@
+package chatlambda;
+
+import chatlambda.access.Access;
+import chatlambda.chat.UpstreamKey;
+import chatlambda.secret.Secret;
+import io.quarkus.runtime.configuration.DurationConverter;
+import java.net.URI;
+import java.net.URISyntaxException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.function.Function;
+import java.util.regex.Pattern;
+
+/**
+ * Makes values of the settings' texts. It remembers which settings were read, and collects all problems, each with the setting's names, its
+ * text and the remedy. What a method returns after a problem is of no use.
+ */
+final class SettingsReader {
+
+    /** One item of {@code chat.client-keys}: a client's name and the SHA-256 of one of its keys. */
+    record ClientKey(String client, byte[] sha256) {
+    }
+
+    /**
+     * What the setting of a limit says.
+     *
+     * @param everybodys for each client without a value of its own
+     * @param own by the client's name
+     */
+    record ByClient<T>(T everybodys, Map<String, T> own) {
+        T of(String client) {
+            return own.getOrDefault(client, everybodys);
+        }
+    }
+
+    private static final Pattern CLIENT = Pattern.compile("[A-Za-z0-9._-]{1,64}");
+    private static final Pattern SHA_256 = Pattern.compile("[0-9a-fA-F]{64}");
+    private static final Pattern NUMBER = Pattern.compile("0*[1-9][0-9]{0,14}");
+
+    private final Function<String, String> given;
+    private final Map<String, String> variables;
+    private final Set<String> known = new TreeSet<>();
+    private final List<String> problems = new ArrayList<>();
+    /** Who may have limits. */
+    private final Set<String> clients = new HashSet<>(Set.of(Access.DIRECT));
+
+    SettingsReader(Function<String, String> given, Map<String, String> variables) {
+        this.given = given;
+        this.variables = variables;
+    }
+
+    /** Upper and lower case are the same. */
+    <T extends Enum<T>> T oneOf(T[] all, String name, String otherwise, String remedy) {
+        String text = text(name, otherwise);
+        var names = new ArrayList<String>();
+        for (T each : all) {
+            if (each.name().equalsIgnoreCase(text.strip())) {
+                return each;
+            }
+            names.add(each.name().toLowerCase(Locale.ROOT));
+        }
+        return problem(name, is(text, ", none of " + String.join(", ", names)), "set it to " + remedy);
+    }
+
+    List<ClientKey> clientKeys(String name, Access.Mode auth) {
+        String remedy = "set it to name=hash, where the hash is what this prints: printf %s \"$KEY\" | sha256sum";
+        var keys = new ArrayList<ClientKey>();
+        for (String item : items(text(name, ""))) {
+            int equals = item.indexOf('=');
+            String client = item.substring(0, Math.max(0, equals)).strip();
+            String hash = item.substring(equals + 1).strip();
+            if (!CLIENT.matcher(client).matches() || Access.RESERVED.contains(client)) {
+                problem(name, "has an item that does not begin with a client's name and = (it is not shown;"
+                        + " direct, iam, passthrough and none are no client's names)", remedy);
+            } else if (!SHA_256.matcher(hash).matches()) {
+                problem(name, "has for " + client + " what is no SHA-256 in hex (it is not shown)", remedy);
+            } else {
+                keys.add(new ClientKey(client, HexFormat.of().parseHex(hash)));
+                clients.add(client);
+            }
+        }
+        if (auth != Access.Mode.KEYS && !keys.isEmpty()) {
+            problem(name, "is set, and not looked at while chat.auth (CHAT_AUTH) is not keys", "remove one of the two");
+        }
+        return keys;
+    }
+
+    /** {@code value} for everybody, {@code client=value} for a client that {@link #clientKeys} has read, or {@code direct}. */
+    ByClient<List<String>> texts(String name) {
+        var everybodys = new ArrayList<String>();
+        var own = new HashMap<String, List<String>>();
+        for (String item : items(text(name, ""))) {
+            int equals = item.indexOf('=');
+            String client = item.substring(0, Math.max(0, equals)).strip();
+            String value = item.substring(equals + 1).strip();
+            if (value.isEmpty() || equals >= 0 && !clients.contains(client)) {
+                problem(name, value.isEmpty() ? "has an empty item" : "names the client \"" + client + "\"",
+                        "set it to values, or to client=value for one whom CHAT_CLIENT_KEYS names");
+            }
+            (equals < 0 ? everybodys : own.computeIfAbsent(client, none -> new ArrayList<>())).add(value);
+        }
+        return new ByClient<>(everybodys, own);
+    }
+
+    /** The same with one number each; 0 where none is given. */
+    ByClient<Long> numbers(String name) {
+        ByClient<List<String>> texts = texts(name);
+        long everybodys = texts.everybodys().isEmpty() ? 0 : number(name, "", texts.everybodys());
+        var own = new HashMap<String, Long>();
+        for (var entry : texts.own().entrySet()) {
+            own.put(entry.getKey(), number(name, " for " + entry.getKey(), entry.getValue()));
+        }
+        return new ByClient<>(everybodys, own);
+    }
+
+    private long number(String name, String whose, List<String> values) {
+        String text = String.join(",", values);
+        if (NUMBER.matcher(text).matches()) {
+            return Long.parseLong(text);
+        }
+        problem(name, "is \"" + text + "\"" + whose + ", not one whole number above 0", "set it to a number such as 100000");
+        return 0;
+    }
+
+    URI url(String name, String otherwise) {
+        String remedy = "set it to an address such as https://api.aimlapi.com";
+        String text = text(name, otherwise);
+        if (text.isBlank()) {
+            return problem(name, "is empty", remedy);
+        }
+        try {
+            var url = new URI(text.strip());
+            if (text.indexOf('@') >= 0 || url.getRawQuery() != null) {
+                return problem(name, "holds a user name, a password or a query (its value is not shown)",
+                        "give the key in CHAT_API_KEY, and nothing behind the path");
+            }
+            if (url.getPort() == 0 || url.getPort() > 65_535 || url.getHost() == null || url.getRawFragment() != null
+                    || !("https".equals(url.getScheme()) || "http".equals(url.getScheme()))) {
+                return problem(name, "is \"" + text + "\", not an http or https address", remedy);
+            }
+            String base = url.toString();
+            while (base.endsWith("/")) {
+                base = base.substring(0, base.length() - 1);
+            }
+            return new URI(base.endsWith("/v1") ? base : base + "/v1");
+        } catch (URISyntaxException e) {
+            boolean secret = text.indexOf('@') >= 0 || text.indexOf('?') >= 0;
+            return problem(name, secret ? "is not an address (its value is not shown)" : is(text, ", not an address"), remedy);
+        }
+    }
+
+    /** Null with {@link Access.Mode#PASSTHROUGH}. The variable counts as it is written: a key may look like an expression. */
+    String apiKey(String name, Access.Mode auth) {
+        String remedy = "set it to the ARN of the secret that holds the upstream's key (see template.yaml), or to the key itself";
+        known.add(variable(name));
+        String literal = variables.get(variable(name));
+        String text = literal != null ? literal : text(name, "");
+        String key = text.strip(); // secrets are often stored with a line end
+        boolean isMissing = literal == null && text.isEmpty();
+        if (auth == Access.Mode.PASSTHROUGH) {
+            return isMissing ? null : problem(name, "is set, while chat.auth (CHAT_AUTH) is passthrough, which sends the callers' own keys"
+                    + " upstream", "remove one of the two");
+        }
+        if (key.isEmpty()) {
+            return problem(name, isMissing ? "is missing" : "is blank", remedy);
+        }
+        if (!UpstreamKey.fitsHeader(key)) {
+            problem(name, "has a character that no HTTP header can carry (its value is not shown)", remedy);
+        }
+        if (Secret.looksLikeArn(key) && !Secret.isArn(key)) {
+            problem(name, "is \"" + key + "\", an ARN of neither a secret nor a parameter",
+                    "set it to arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME or arn:aws:ssm:REGION:ACCOUNT:parameter/NAME");
+        }
+        return key;
+    }
+
+    String model(String name, String otherwise) {
+        String model = text(name, otherwise).strip();
+        return model.isEmpty() ? problem(name, "is empty", "set it to a model's id, such as google/gemini-2.5-pro") : model;
+    }
+
+    List<String> fallbackModels(String name) {
+        List<String> models = items(text(name, ""));
+        for (String model : models) {
+            if (model.isEmpty() || !UpstreamKey.fitsHeader(model)) {
+                return problem(name, is(text(name, ""), ", which names no model, or one that is not plain ASCII, between two commas"),
+                        "set it to models' ids such as google/gemini-2.5-pro,openai/gpt-4o");
+            }
+        }
+        return models;
+    }
+
+    int retries(String name, String otherwise) {
+        String text = text(name, otherwise);
+        int retries = List.of("0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10").indexOf(text.strip());
+        if (retries < 0) {
+            problem(name, text.isBlank() ? "is empty" : is(text, ", not a number from 0 to 10"), "set it to 1, or to 0 for none");
+        }
+        return retries;
+    }
+
+    boolean isTrue(String name, String otherwise) {
+        String text = text(name, otherwise);
+        boolean isTrue = text.strip().equals("true");
+        if (!isTrue && !text.strip().equals("false")) {
+            problem(name, is(text, ""), "set it to true or false");
+        }
+        return isTrue;
+    }
+
+    Duration connectTimeout(String name, String otherwise) {
+        Duration duration = duration(name, otherwise);
+        if (duration != null && (duration.compareTo(Duration.ofMillis(1)) < 0 || duration.compareTo(Duration.ofDays(1)) > 0)) {
+            problem(name, is(text(name, otherwise), ", not between 1ms and 1d"), "set it to a time such as 500ms or 3s");
+        }
+        return duration;
+    }
+
+    Duration duration(String name, String otherwise) {
+        return duration(name, otherwise, false);
+    }
+
+    Duration durationOrZero(String name, String otherwise) {
+        return duration(name, otherwise, true);
+    }
+
+    private Duration duration(String name, String otherwise, boolean orZero) {
+        String text = text(name, otherwise);
+        String expected = orZero ? "0 or more" : "more than 0";
+        try {
+            Duration duration = DurationConverter.parseDuration(text.strip());
+            if (duration != null && !duration.isNegative() && (orZero || !duration.isZero())) {
+                return duration;
+            }
+        } catch (IllegalArgumentException e) {
+            expected = "a time";
+        }
+        return problem(name, is(text, ", not " + expected), "set it to a time such as 500ms, 3s or 15m");
+    }
+
+    private static List<String> items(String text) {
+        var items = new ArrayList<String>(text.isBlank() ? List.of() : List.of(text.split(",", -1)));
+        items.replaceAll(String::strip);
+        return items;
+    }
+
+    private String text(String name, String otherwise) {
+        known.add(variable(name));
+        String text = given.apply(name);
+        return text != null ? text : otherwise;
+    }
+
+    private static String variable(String name) {
+        return "CHAT_" + name.replace('-', '_').toUpperCase(Locale.ROOT);
+    }
+
+    private static String is(String text, String wrong) {
+        return text.isEmpty() ? "is empty" : "is \"" + text + "\"" + wrong;
+    }
+
+    /** @return null, which is the value after a problem */
+    private <T> T problem(String name, String what, String remedy) {
+        problems.add("chat." + name + " (environment variable " + variable(name) + ") " + what + ": " + remedy);
+        return null;
+    }
+
+    /** All of them, with the variables that no setting has. To be called when all settings were read. */
+    List<String> problems() {
+        var all = new ArrayList<>(problems);
+        for (String name : new TreeSet<>(variables.keySet())) {
+            if (name.startsWith("CHAT_") && !known.contains(name)) {
+                all.add(name + " is not a setting: remove it, or correct it to one of " + String.join(", ", known));
+            }
+        }
+        return all;
+    }
+}

@@ -1,0 +1,140 @@
+package chatlambda.chat;
+
+import chatlambda.json.Json;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+
+/**
+ * Reads {@link Usage} from one completion, or from one chunk of a stream: OpenAI's {@code usage} and {@code model}, and the price from
+ * AI/ML API's {@code meta.usage.usd_spent} or else OpenRouter's {@code usage.cost}. For one thread.
+ */
+public final class UsageReader {
+
+    /** How many bytes at a stream's end {@link #ofEvents} looks at: usage comes in the last events. */
+    static final int TAIL = 16 * 1024;
+
+    private static final String DATA_FIELD = "data:";
+    private static final double MAX_COUNT = 1e15;
+    private static final long UNKNOWN = -1;
+
+    private long promptTokens = UNKNOWN;
+    private long completionTokens = UNKNOWN;
+    private long reasoningTokens = UNKNOWN;
+    private double usd = Double.NaN;
+    private String model;
+
+    /** What the members said that have been read so far. */
+    public Usage usage() {
+        return new Usage(promptTokens, completionTokens, reasoningTokens, usd, model);
+    }
+
+    /**
+     * Reads one member of the answer. Members that say nothing of usage are left as they are.
+     *
+     * @param parser on the member's value; afterwards on that value or its end, so that {@code skipChildren} is safe
+     */
+    public void read(String member, JsonParser parser) throws IOException {
+        boolean isObject = parser.currentToken() == JsonToken.START_OBJECT;
+        if (member.equals("model") && parser.currentToken() == JsonToken.VALUE_STRING) {
+            model = parser.getText();
+        } else if (isObject && member.equals("usage")) {
+            readCounts(parser);
+        } else if (isObject && member.equals("meta")) {
+            readMeta(parser);
+        }
+    }
+
+    private void readCounts(JsonParser parser) throws IOException {
+        while (parser.nextToken() == JsonToken.FIELD_NAME) {
+            String name = parser.currentName();
+            JsonToken value = parser.nextToken();
+            if (value.isNumeric()) {
+                switch (name) {
+                    case "prompt_tokens" -> promptTokens = count(parser);
+                    case "completion_tokens" -> completionTokens = count(parser);
+                    case "cost" -> usd = Double.isNaN(usd) ? Usage.price(parser.getDoubleValue()) : usd;
+                    default -> {
+                    }
+                }
+            } else if (value == JsonToken.START_OBJECT && name.equals("completion_tokens_details")) {
+                while (parser.nextToken() == JsonToken.FIELD_NAME) {
+                    boolean isReasoning = parser.currentName().equals("reasoning_tokens");
+                    if (parser.nextToken().isNumeric() && isReasoning) {
+                        reasoningTokens = count(parser);
+                    }
+                    parser.skipChildren();
+                }
+            }
+            parser.skipChildren();
+        }
+    }
+
+    private void readMeta(JsonParser parser) throws IOException {
+        while (parser.nextToken() == JsonToken.FIELD_NAME) {
+            boolean isUsage = parser.currentName().equals("usage");
+            if (parser.nextToken() == JsonToken.START_OBJECT && isUsage) {
+                while (parser.nextToken() == JsonToken.FIELD_NAME) {
+                    boolean isPrice = parser.currentName().equals("usd_spent");
+                    if (parser.nextToken().isNumeric() && isPrice) {
+                        usd = Usage.price(parser.getDoubleValue());
+                    }
+                    parser.skipChildren();
+                }
+            }
+            parser.skipChildren();
+        }
+    }
+
+    private static long count(JsonParser parser) throws IOException {
+        double count = parser.getDoubleValue();
+        return count >= 0 && count <= MAX_COUNT ? (long) count : UNKNOWN;
+    }
+
+    /**
+     * What the last events of a stream say, read backwards until one tells the tokens. Price and model are those of the last event
+     * that tells them.
+     *
+     * @param events server-sent events, of which the first may be cut
+     */
+    public static Usage ofEvents(byte[] events) {
+        Usage event = Usage.NONE;
+        double usd = Double.NaN;
+        String model = null;
+        int from = Math.max(0, events.length - TAIL);
+        for (int end = events.length; end > from && event.promptTokens() < 0 && event.completionTokens() < 0;) {
+            int start = end;
+            while (start > from && events[start - 1] != '\n' && events[start - 1] != '\r') {
+                start--;
+            }
+            event = ofLine(events, start, end);
+            usd = Double.isNaN(usd) ? event.usd() : usd;
+            model = model == null ? event.model() : model;
+            end = start - 1;
+        }
+        return new Usage(event.promptTokens(), event.completionTokens(), event.reasoningTokens(), usd, model);
+    }
+
+    private static Usage ofLine(byte[] events, int from, int to) {
+        int at = from + DATA_FIELD.length();
+        if (at >= to || !new String(events, from, DATA_FIELD.length(), StandardCharsets.ISO_8859_1).equals(DATA_FIELD)) {
+            return Usage.NONE;
+        }
+        var reader = new UsageReader();
+        try (JsonParser parser = Json.parser(Arrays.copyOfRange(events, events[at] == ' ' ? at + 1 : at, to))) {
+            if (parser.nextToken() == JsonToken.START_OBJECT) {
+                while (parser.nextToken() == JsonToken.FIELD_NAME) {
+                    String name = parser.currentName();
+                    parser.nextToken();
+                    reader.read(name, parser);
+                    parser.skipChildren();
+                }
+            }
+        } catch (IOException e) {
+            // [DONE], or an event that is cut: what was read of it counts
+        }
+        return reader.usage();
+    }
+}

@@ -1,0 +1,118 @@
+package chatlambda.upstream;
+
+import chatlambda.upstream.UpstreamCodec.End;
+import java.io.Closeable;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * One request to the upstream: what has gone out and come in of it. That decides whether the connection is used again, and, where there
+ * is no answer, whether the request may be sent again.
+ *
+ * <p>The connection's event loop writes it; the thread that asks reads it once the request has failed.
+ */
+final class Exchange implements Closeable {
+
+    /** How much longer than the connection took to open the news may take that it was closed before the request arrived. */
+    private static final long REFUSAL_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
+
+    private final Connections connections;
+    private final String id;
+    private final long bound;
+    private final boolean foundKept;
+    private final long askedAt = System.nanoTime();
+
+    private volatile UpstreamCodec connection;
+    private volatile boolean sent;
+    private volatile long sentAt;
+    private volatile long read;
+
+    // These only the event loop uses.
+    /** Bytes of the request's body that have been written. */
+    long written;
+    /** Bytes of the final answer's head, as far as it has arrived, and of all interim answers before it. */
+    long ahead;
+    /** Whether the head of the final answer has arrived. */
+    boolean headed;
+    /** Whether the connection may be used again after this answer, as far as its head tells. */
+    boolean reusable;
+
+    /**
+     * @param bound how many bytes its answer may have
+     * @param foundKept whether there were connections from before
+     */
+    Exchange(Connections connections, String id, long bound, boolean foundKept) {
+        this.connections = connections;
+        this.id = id;
+        this.bound = bound;
+        this.foundKept = foundKept;
+    }
+
+    /** By which its connection finds it. */
+    String id() {
+        return id;
+    }
+
+    /** When the request began, by {@link System#nanoTime}. */
+    long askedAt() {
+        return askedAt;
+    }
+
+    /** The request's first byte is about to be written to this connection. */
+    void begin(UpstreamCodec itsConnection) {
+        connection = itsConnection;
+    }
+
+    /** The system has taken the request's last byte. */
+    void sent() {
+        sentAt = System.nanoTime();
+        sent = true;
+    }
+
+    boolean isSent() {
+        return sent;
+    }
+
+    /** So many bytes have arrived. */
+    void read(int bytes) {
+        read += bytes; // only the event loop writes it
+    }
+
+    boolean isTooLong() {
+        return read > bound;
+    }
+
+    /** Whether nothing of the request has left this process. */
+    boolean nothingSent() {
+        return connection == null;
+    }
+
+    /** Whether nothing was sent, and there were connections from before, one of which may have closed in that moment. */
+    boolean nothingSentOnKept() {
+        return connection == null && foundKept;
+    }
+
+    /**
+     * Whether the upstream reset or ended a connection from before, before it had read the request that was written to it: not a byte of
+     * an answer arrived, and the end came no later after the request's last byte than a refusal takes on its way. What ends later may
+     * have been worked on, and paid for.
+     */
+    boolean refusedUnread() {
+        UpstreamCodec its = connection;
+        End end = its == null ? null : its.end();
+        return end != null && end.byPeer() && its.wasOpenBefore(askedAt) && read == 0
+                && (!sent || end.at() - sentAt <= its.openNanos() + REFUSAL_NANOS);
+    }
+
+    /** What went wrong on its connection; null: nothing that is known. The REST client (3.34.1) tells no more than its message. */
+    Throwable failure() {
+        UpstreamCodec its = connection;
+        End end = its == null ? null : its.end();
+        return end == null ? null : end.failure();
+    }
+
+    /** Nobody waits for an answer that has not begun: if the request has not gone out yet, it will not. */
+    @Override
+    public void close() {
+        connections.forget(this);
+    }
+}

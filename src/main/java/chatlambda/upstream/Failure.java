@@ -1,0 +1,87 @@
+package chatlambda.upstream;
+
+import chatlambda.chat.ChatError;
+
+/**
+ * Why the upstream gave no answer: what the caller reads, what may be done about it, and what the log may say, since the caller's
+ * message may quote a prompt. That of an invocation tells also how often and for which model the upstream was asked.
+ */
+public final class Failure extends Exception {
+
+    private static final long serialVersionUID = 1;
+
+    /** What may be done about it without paying twice. */
+    enum Retryability {
+        /** Nothing: something may have been generated, or the same would come again. */
+        NEVER,
+        /** Not a byte of the request went out, since its connection closed in that moment. It is sent over another one, and counts once. */
+        UNSENT,
+        /** The request was not read: its connection had been closed before. */
+        AT_ONCE,
+        /** There was no connection. */
+        CONNECT,
+        /** The upstream has no room now. */
+        LATER,
+        /** This model is not to be had. */
+        ANOTHER_MODEL,
+        /** The key was refused, before anything was generated. */
+        ANOTHER_KEY;
+
+        /** An upstream that cannot be reached for one model cannot be for another. */
+        boolean allowsAnotherModel() {
+            return this == LATER || this == ANOTHER_MODEL;
+        }
+    }
+
+    private final transient ChatError error;
+    private final Retryability retryability;
+    private final int requests;
+    private final String model;
+
+    /** @param outline what happened, in words of ours */
+    Failure(ChatError error, Retryability retryability, String outline) {
+        this(error, retryability, outline, 0, null);
+    }
+
+    /** One about which nothing can be done. */
+    Failure(ChatError error) {
+        this(error, Retryability.NEVER, error.getMessage());
+    }
+
+    private Failure(ChatError error, Retryability retryability, String outline, int requests, String model) {
+        super(outline, null, false, false);
+        this.error = error;
+        this.retryability = retryability;
+        this.requests = requests;
+        this.model = model;
+    }
+
+    /** The same as the end of an invocation's requests. */
+    Failure after(int itsRequests, String itsModel) {
+        return new Failure(error, retryability, getMessage(), itsRequests, itsModel);
+    }
+
+    /** What the caller reads. */
+    public ChatError error() {
+        return error;
+    }
+
+    /** How many requests were made, those that could not connect included. */
+    public int requests() {
+        return requests;
+    }
+
+    /** The model that was asked last; null: none was. */
+    public String model() {
+        return model;
+    }
+
+    Retryability retryability() {
+        return retryability;
+    }
+
+    /** What happened, in words of ours. */
+    String outline() {
+        return getMessage();
+    }
+}

@@ -1,0 +1,14 @@
+package chatlambda.upstream;
+
+import chatlambda.chat.UpstreamKey;
+
+/**
+ * On whose behalf the upstream is asked.
+ *
+ * @param requestId of the invocation, for the log
+ * @param key goes upstream as a bearer key
+ * @param traceparent W3C's header, or null
+ * @param traceId X-Ray's header, or null
+ */
+public record Sender(String requestId, UpstreamKey key, String traceparent, String traceId) {
+}
