@@ -9,7 +9,6 @@ import jakarta.json.Json;
 import jakarta.json.JsonException;
 import jakarta.json.JsonObject;
 import jakarta.json.JsonString;
-import jakarta.json.JsonValue;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -24,7 +23,7 @@ import java.util.UUID;
 import org.jboss.logging.Logger;
 
 /**
- * A Function URL: makes an event of payload format 2.0 from an HTTP request, and an HTTP response from the reply, whole or as it comes.
+ * A Function URL: makes an event of payload 2.0 of an HTTP request, and sends the answer, whole or as it arrives.
  *
  * @see <a href="https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html">Invoking Lambda function URLs</a>
  */
@@ -80,15 +79,13 @@ final class FunctionUrl implements HttpHandler {
                 String[] pair = parameter.split("=", 2);
                 parameters.merge(decode(pair[0]), pair.length == 1 ? "" : decode(pair[1]), (a, b) -> a + "," + b);
             }
-            var decoded = Json.createObjectBuilder();
-            parameters.forEach(decoded::add);
-            event.add("queryStringParameters", decoded);
+            event.add("queryStringParameters", Json.createObjectBuilder(parameters));
         }
         event.add("requestContext", Json.createObjectBuilder().add("accountId", "anonymous").add("apiId", "local")
                 .add("domainName", "local.lambda-url.localhost").add("domainPrefix", "local").add("http", http)
                 .add("requestId", requestId).add("routeKey", "$default").add("stage", "$default")
                 .add("time", Instant.now().toString()).add("timeEpoch", System.currentTimeMillis()));
-        boolean text = isText(header(exchange.getRequestHeaders(), "Content-Type"));
+        boolean text = header(exchange.getRequestHeaders(), "Content-Type").matches("(text/|application/(json|xml|javascript)).*");
         if (body.length > 0) {
             event.add("body", text ? new String(body, StandardCharsets.UTF_8) : Base64.getEncoder().encodeToString(body));
         }
@@ -104,34 +101,32 @@ final class FunctionUrl implements HttpHandler {
         return URLDecoder.decode(encoded, StandardCharsets.UTF_8);
     }
 
-    private static boolean isText(String contentType) {
-        return contentType.startsWith("text/") || contentType.startsWith("application/json")
-                || contentType.startsWith("application/xml") || contentType.startsWith("application/javascript");
-    }
-
     private static void reply(HttpExchange exchange, Outcome outcome) throws IOException {
         if (outcome.functionError()) {
             LOG.errorf("function error: %s", outcome.text());
             fail(exchange);
             return;
         }
-        JsonObject reply = null;
-        if (outcome.text().indexOf('\0') < 0) { // with NULs it is a stream with a prelude, which AWS, too, hands on as it is
-            try (var reader = Json.createReader(new ByteArrayInputStream(outcome.payload()))) {
-                reply = reader.readObject();
-            } catch (JsonException e) {
-                LOG.debug("the answer is not JSON");
-            }
-        }
+        // Only a streamed answer has a NUL. The real service sends it as it is, with its prelude.
+        JsonObject reply = outcome.text().indexOf('\0') >= 0 ? null : object(outcome.payload(), outcome.payload().length);
         if (reply == null || !reply.containsKey("statusCode")) {
-            send(exchange, 200, outcome.contentType(), outcome.payload());
+            LocalLambda.send(exchange, 200, outcome.contentType(), outcome.payload());
             return;
         }
         String text = reply.getString("body", "");
         byte[] body = reply.getBoolean("isBase64Encoded", false) ? Base64.getDecoder().decode(text)
                 : text.getBytes(StandardCharsets.UTF_8);
         headers(exchange, reply);
-        send(exchange, reply.getInt("statusCode"), null, body);
+        LocalLambda.send(exchange, reply.getInt("statusCode"), null, body);
+    }
+
+    /** @return null when it is not JSON */
+    private static JsonObject object(byte[] json, int length) {
+        try (var reader = Json.createReader(new ByteArrayInputStream(json, 0, length))) {
+            return reader.readObject();
+        } catch (JsonException e) {
+            return null;
+        }
     }
 
     private static void headers(HttpExchange exchange, JsonObject reply) {
@@ -144,29 +139,17 @@ final class FunctionUrl implements HttpHandler {
         }
     }
 
-    /** The reply to a function error, word for word as AWS sends it. */
+    /** As the real service does. */
     private static void fail(HttpExchange exchange) throws IOException {
-        send(exchange, 502, "application/json", "Internal Server Error".getBytes(StandardCharsets.UTF_8));
+        LocalLambda.send(exchange, 502, "application/json", "Internal Server Error".getBytes(StandardCharsets.UTF_8));
     }
 
-    private static void send(HttpExchange exchange, int status, String contentType, byte[] body) throws IOException {
-        if (contentType != null) {
-            exchange.getResponseHeaders().set("Content-Type", contentType);
-        }
-        boolean empty = body.length == 0 || exchange.getRequestMethod().equals("HEAD");
-        exchange.sendResponseHeaders(status, empty ? -1 : body.length);
-        if (!empty) {
-            exchange.getResponseBody().write(body);
-        }
-    }
-
-    /** Takes status and headers from the prelude, then sends every chunk as it comes. A prelude that API Gateway refuses is a 502. */
+    /** Sends status and headers of the prelude, then each chunk as it arrives. A prelude that API Gateway would refuse is a 502. */
     private static final class StreamingCaller implements Caller {
 
-        /** API Gateway requires the delimiter within the first 16 KB. */
+        /** API Gateway wants the delimiter within the first 16 KB. */
         private static final int PRELUDE_LIMIT = 16 * 1024;
-        /** The length of the delimiter, which is that many NULs. */
-        private static final int DELIMITER = 8;
+        private static final String DELIMITER = "\0".repeat(8);
 
         private final HttpExchange exchange;
         private ByteArrayOutputStream prelude;
@@ -194,30 +177,32 @@ final class FunctionUrl implements HttpHandler {
             }
             prelude.write(chunk);
             byte[] soFar = prelude.toByteArray();
-            int end = delimiter(soFar);
-            if (end < 0 || end > PRELUDE_LIMIT) {
-                if (soFar.length > PRELUDE_LIMIT) {
-                    refuse("no delimiter within " + PRELUDE_LIMIT + " bytes");
-                }
+            int end = new String(soFar, StandardCharsets.ISO_8859_1).indexOf(DELIMITER);
+            if (end < 0 && soFar.length <= PRELUDE_LIMIT) {
+                return; // the rest of it is still to come
+            }
+            boolean delimited = 0 <= end && end <= PRELUDE_LIMIT;
+            JsonObject head = delimited ? object(soFar, end) : null;
+            String problem = delimited ? problem(head) : "no delimiter within " + PRELUDE_LIMIT + " bytes";
+            if (problem != null) {
+                refuse(problem);
                 return;
             }
             prelude = null;
-            JsonObject head;
-            try (var reader = Json.createReader(new ByteArrayInputStream(soFar, 0, end))) {
-                head = reader.readObject();
-            } catch (JsonException e) {
-                refuse("not JSON");
-                return;
-            }
-            boolean strings = !(head.get("headers") instanceof JsonObject headers) || headers.values().stream()
-                    .allMatch(value -> value.getValueType() == JsonValue.ValueType.STRING);
-            if (!strings || !head.containsKey("statusCode")) {
-                refuse(strings ? "no statusCode" : "a header that is not a string");
-                return;
-            }
             headers(exchange, head);
             start(head.getInt("statusCode"));
-            write(soFar, end + DELIMITER);
+            write(soFar, end + DELIMITER.length());
+        }
+
+        /** @return what API Gateway would refuse a prelude for, or null */
+        private static String problem(JsonObject head) {
+            if (head == null) {
+                return "not JSON";
+            }
+            if (head.get("headers") instanceof JsonObject headers && !headers.values().stream().allMatch(JsonString.class::isInstance)) {
+                return "a header that is not a string";
+            }
+            return head.containsKey("statusCode") ? null : "no statusCode";
         }
 
         void end(Outcome outcome) throws IOException {
@@ -234,7 +219,7 @@ final class FunctionUrl implements HttpHandler {
 
         private void refuse(String why) throws IOException {
             LOG.errorf("prelude refused: %s", why);
-            prelude = new ByteArrayOutputStream(); // what follows is not sent
+            prelude = new ByteArrayOutputStream(); // what follows is dropped
             if (!sent) {
                 sent = true;
                 fail(exchange);
@@ -252,17 +237,6 @@ final class FunctionUrl implements HttpHandler {
                 exchange.getResponseBody().write(chunk, from, chunk.length - from);
                 exchange.getResponseBody().flush();
             }
-        }
-
-        private static int delimiter(byte[] bytes) {
-            int zeros = 0;
-            for (int i = 0; i < bytes.length; i++) {
-                zeros = bytes[i] == 0 ? zeros + 1 : 0;
-                if (zeros == DELIMITER) {
-                    return i + 1 - DELIMITER;
-                }
-            }
-            return -1;
         }
     }
 }

@@ -3,18 +3,17 @@ package chatlambda.local;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpHandler;
 import jakarta.json.Json;
-import java.io.ByteArrayOutputStream;
-import java.io.DataOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.UUID;
 import java.util.zip.CRC32;
 
 /**
- * The two ways to invoke a function, of any name: {@code POST /2015-03-31/functions/{name}/invocations}, without a log tail, and
- * {@code POST /2021-11-15/functions/{name}/response-streaming-invocations}, which hands the answer on as it comes. AWS does not document
- * what {@code ErrorDetails} holds: here it is the function error's payload, or the trailer's error.
+ * {@code POST /2015-03-31/functions/{name}/invocations}: any name, no log tail; and
+ * {@code POST /2021-11-15/functions/{name}/response-streaming-invocations}, which passes the answer on as it arrives. What
+ * {@code ErrorDetails} holds is not documented by AWS; here it is the function error's payload, or the trailer.
  *
  * @see <a href="https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html">Invoke</a>
  * @see <a href="https://docs.aws.amazon.com/lambda/latest/api/API_InvokeWithResponseStream.html">InvokeWithResponseStream</a>
@@ -53,14 +52,10 @@ final class InvokeApi implements HttpHandler {
 
     private void invoke(HttpExchange exchange, byte[] event, boolean asynchronous) throws IOException {
         Outcome outcome = function.invoke(UUID.randomUUID().toString(), event, Caller.NONE);
-        exchange.getResponseHeaders().set("Content-Type", "application/json");
         if (outcome.functionError()) {
             exchange.getResponseHeaders().set("X-Amz-Function-Error", "Unhandled");
         }
-        int status = asynchronous ? 202 : 200;
-        byte[] payload = asynchronous ? new byte[0] : outcome.payload();
-        exchange.sendResponseHeaders(status, payload.length == 0 ? -1 : payload.length);
-        exchange.getResponseBody().write(payload);
+        LocalLambda.send(exchange, asynchronous ? 202 : 200, "application/json", asynchronous ? new byte[0] : outcome.payload());
     }
 
     private void stream(HttpExchange exchange, byte[] event) throws IOException {
@@ -77,35 +72,27 @@ final class InvokeApi implements HttpHandler {
         message(out, "InvokeComplete", "application/json", complete.build().toString().getBytes(StandardCharsets.UTF_8));
     }
 
-    /** One message of {@code application/vnd.amazon.eventstream}: lengths, their checksum, headers, payload, and the checksum of it all. */
+    /** In {@code application/vnd.amazon.eventstream}: both lengths and their checksum, headers, payload, and the checksum of all. */
     private static void message(OutputStream out, String type, String contentType, byte[] payload) throws IOException {
-        var headers = new ByteArrayOutputStream();
-        header(headers, ":message-type", "event");
-        header(headers, ":event-type", type);
-        header(headers, ":content-type", contentType);
-        var bytes = new ByteArrayOutputStream();
-        var message = new DataOutputStream(bytes);
-        message.writeInt(4 + 4 + 4 + headers.size() + payload.length + 4);
-        message.writeInt(headers.size());
-        message.writeInt(checksum(bytes.toByteArray()));
-        headers.writeTo(message);
-        message.write(payload);
-        message.writeInt(checksum(bytes.toByteArray()));
-        bytes.writeTo(out);
+        byte[] headers = (header(":message-type", "event") + header(":event-type", type) + header(":content-type", contentType))
+                .getBytes(StandardCharsets.ISO_8859_1);
+        var message = ByteBuffer.allocate(4 + 4 + 4 + headers.length + payload.length + 4);
+        message.putInt(message.capacity()).putInt(headers.length);
+        message.putInt(checksum(message)).put(headers).put(payload);
+        message.putInt(checksum(message));
+        out.write(message.array());
         out.flush();
     }
 
-    private static void header(OutputStream out, String name, String value) throws IOException {
-        var header = new DataOutputStream(out);
-        header.writeByte(name.length());
-        header.writeBytes(name);
-        header.writeByte(7); // the type of a string
-        header.writeUTF(value);
+    /** Both texts after their lengths; 7 is the type of a string, whose length has two bytes. */
+    private static String header(String name, String value) {
+        return (char) name.length() + name + "\7\0" + (char) value.length() + value;
     }
 
-    private static int checksum(byte[] bytes) {
+    /** Of all that has been written. */
+    private static int checksum(ByteBuffer message) {
         var crc = new CRC32();
-        crc.update(bytes);
+        crc.update(message.array(), 0, message.position());
         return (int) crc.getValue();
     }
 }

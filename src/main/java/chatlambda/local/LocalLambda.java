@@ -1,5 +1,6 @@
 package chatlambda.local;
 
+import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import java.io.Closeable;
 import java.io.IOException;
@@ -9,13 +10,14 @@ import java.net.InetSocketAddress;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
 /**
- * A Lambda service on loopback, for dev mode, the tests and the benchmark. It has the Runtime API, which the function polls, and on
- * one other port the Invoke API ({@code aws lambda invoke --endpoint-url}) and a Function URL (every other path).
+ * A Lambda service on loopback, for dev mode, the tests and the benchmark: the Runtime API that the function polls, and two front
+ * doors on one port, the Invoke API ({@code aws lambda invoke --endpoint-url}) and a Function URL (every other path).
  */
 public final class LocalLambda implements Closeable {
 
@@ -29,53 +31,36 @@ public final class LocalLambda implements Closeable {
         BUFFERED, RESPONSE_STREAM
     }
 
+    private final ExecutorService threads = daemons("local-lambda");
     private final LocalRuntimeApi runtimeApi;
     private final HttpServer front;
-    private final ExecutorService threads;
 
-    private LocalLambda(LocalRuntimeApi runtimeApi, HttpServer front, ExecutorService threads) {
-        this.runtimeApi = runtimeApi;
-        this.front = front;
-        this.threads = threads;
+    private LocalLambda(int port, InvokeMode mode, Duration timeout, Path page) throws IOException {
+        runtimeApi = new LocalRuntimeApi(threads, timeout);
+        front = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0);
+        front.setExecutor(threads);
+        var invokeApi = new InvokeApi(runtimeApi);
+        var handlers = Map.of("/", page == null ? new FunctionUrl(runtimeApi, mode) : new Playground(page, runtimeApi, mode),
+                "/2015-03-31/functions/", invokeApi, "/2021-11-15/functions/", invokeApi);
+        handlers.forEach((path, handler) -> front.createContext(path, handler).getFilters().add(new LoopbackOnlyFilter()));
+        front.start();
     }
 
-    /**
-     * Starts it, without a page.
-     *
-     * @param port of the Invoke API and the Function URL; 0: any free one
-     * @param mode of the Function URL
-     * @param timeout of an invocation, from its event's arrival
-     * @throws UncheckedIOException the port is taken
-     */
+    /** @param port of the front doors, 0 for any free one */
     public static LocalLambda start(int port, InvokeMode mode, Duration timeout) {
         return start(port, mode, timeout, null);
     }
 
-    /**
-     * Starts it, with a page.
-     *
-     * @param page the directory of the page to chat with the function by hand; null: no page
-     */
+    /** @param page the directory of the page to chat with the function by hand; null for none */
     public static LocalLambda start(int port, InvokeMode mode, Duration timeout, Path page) {
         try {
-            var threads = daemons("local-lambda");
-            var runtimeApi = new LocalRuntimeApi(threads, timeout);
-            var front = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0);
-            front.setExecutor(threads);
-            var filter = new LoopbackOnlyFilter();
-            front.createContext("/", page == null ? new FunctionUrl(runtimeApi, mode) : new Playground(page, runtimeApi, mode))
-                    .getFilters().add(filter);
-            var invokeApi = new InvokeApi(runtimeApi);
-            front.createContext("/2015-03-31/functions/", invokeApi).getFilters().add(filter);
-            front.createContext("/2021-11-15/functions/", invokeApi).getFilters().add(filter);
-            front.start();
-            return new LocalLambda(runtimeApi, front, threads);
+            return new LocalLambda(port, mode, timeout, page);
         } catch (IOException e) {
             throw new UncheckedIOException("cannot listen on port " + port + ": " + e.getMessage(), e);
         }
     }
 
-    /** Threads for as long as there is work, none of which keeps the process alive. */
+    /** Threads that do not keep a process alive. */
     static ExecutorService daemons(String name) {
         return Executors.newCachedThreadPool(task -> {
             var thread = new Thread(task, name);
@@ -84,7 +69,19 @@ public final class LocalLambda implements Closeable {
         });
     }
 
-    /** Host and port of the Runtime API, for the function's {@code AWS_LAMBDA_RUNTIME_API}. */
+    /** @param contentType null where it is set already, or there is none */
+    static void send(HttpExchange exchange, int status, String contentType, byte[] body) throws IOException {
+        if (contentType != null) {
+            exchange.getResponseHeaders().set("Content-Type", contentType);
+        }
+        boolean empty = body.length == 0 || exchange.getRequestMethod().equals("HEAD");
+        exchange.sendResponseHeaders(status, empty ? -1 : body.length);
+        if (!empty) {
+            exchange.getResponseBody().write(body);
+        }
+    }
+
+    /** What the function gets as {@code AWS_LAMBDA_RUNTIME_API}. */
     public String runtimeApi() {
         return runtimeApi.address();
     }
@@ -94,22 +91,22 @@ public final class LocalLambda implements Closeable {
         return URI.create("http://localhost:" + front.getAddress().getPort());
     }
 
-    /** Invokes the function and waits for the outcome, at most until its timeout. */
+    /** Invokes the function and waits for the outcome. */
     public Outcome invoke(byte[] event) {
         return invoke(event, Caller.NONE);
     }
 
-    /** As above, and hands the answer to {@code caller} as it comes, on another thread. */
+    /** The same, and passes the answer on as it arrives. */
     public Outcome invoke(byte[] event, Caller caller) {
         return runtimeApi.invoke(UUID.randomUUID().toString(), event, caller);
     }
 
-    /** Waits until the function polls and there is no event for it: it has started, or has finished the last invocation. */
+    /** Waits until the function waits for an event: it has started, or has finished the last one. */
     public void awaitPoll() throws InterruptedException {
         runtimeApi.awaitPoll();
     }
 
-    /** Waits until the function reports that it cannot start, and returns the report: {@code errorType: errorMessage}. */
+    /** Why the function could not start, as {@code errorType: errorMessage}; waits for it. */
     public String initError(Duration patience) {
         return runtimeApi.initError(patience);
     }

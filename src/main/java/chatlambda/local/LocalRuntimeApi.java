@@ -1,5 +1,6 @@
 package chatlambda.local;
 
+import chatlambda.http.HttpReader;
 import java.io.Closeable;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -20,12 +21,7 @@ import java.util.concurrent.TimeoutException;
 import java.util.stream.Stream;
 import org.jboss.logging.Logger;
 
-/**
- * The service's side of the Lambda Runtime API: events wait in a queue until the function polls. It listens on a plain socket, because
- * the JDK's HTTP server cannot read a request's trailers.
- *
- * @see <a href="https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html">Using the Lambda runtime API</a>
- */
+/** The service's side of the Lambda Runtime API; on plain sockets, because the JDK's server cannot read request trailers. */
 final class LocalRuntimeApi implements Invoker, Closeable {
 
     private static final Logger LOG = Logger.getLogger(LocalRuntimeApi.class);
@@ -34,11 +30,11 @@ final class LocalRuntimeApi implements Invoker, Closeable {
     private final ExecutorService threads;
     private final Duration timeout;
     private final BlockingQueue<Pending> queue = new LinkedBlockingQueue<>();
-    /** By request id: what the function has polled and not yet answered. */
-    private final Map<String, Pending> running = new ConcurrentHashMap<>();
-    /** Has a permit while the function polls and there is no event for it. */
+    /** Those that the function has taken and not yet answered, by request id. */
+    final Map<String, Pending> running = new ConcurrentHashMap<>();
+    /** Has a permit while the function waits for an event. */
     private final Semaphore polls = new Semaphore(0);
-    private final CompletableFuture<String> initError = new CompletableFuture<>();
+    final CompletableFuture<String> initError = new CompletableFuture<>();
     private final Set<Socket> connections = ConcurrentHashMap.newKeySet();
 
     LocalRuntimeApi(ExecutorService threads, Duration timeout) throws IOException {
@@ -57,22 +53,16 @@ final class LocalRuntimeApi implements Invoker, Closeable {
         var pending = new Pending(requestId, event, caller, timeout);
         queue.add(pending);
         try {
-            return pending.outcome.get(timeout.toMillis(), TimeUnit.MILLISECONDS);
-        } catch (TimeoutException e) {
-            pending.outcome.complete(Outcome.error("Sandbox.Timedout",
-                    "Task timed out after " + timeout.toMillis() / 1000.0 + " seconds"));
             return pending.outcome.join();
-        } catch (InterruptedException | ExecutionException e) {
-            throw new IllegalStateException(e);
         } finally {
             queue.remove(pending);
         }
     }
 
-    /** Breaks off the streamed answer, so that the function gives up its upstream. Lambda offers its callers nothing like it. */
+    /** Breaks off the streamed answer, so that the function gives up its upstream: more than a caller of Lambda itself can do. */
     void stop(String requestId) throws IOException {
         for (Pending pending : Stream.concat(queue.stream(), running.values().stream()).toList()) {
-            if (pending.id.equals(requestId)) {
+            if (pending.requestId.equals(requestId)) {
                 pending.stop();
             }
         }
@@ -86,20 +76,16 @@ final class LocalRuntimeApi implements Invoker, Closeable {
         }
     }
 
-    void initFailed(String error) {
-        initError.complete(error);
-    }
-
     void awaitPoll() throws InterruptedException {
         polls.acquire();
     }
 
     /**
-     * Waits for an event whose caller still waits. It is then running.
+     * Waits for an invocation that has no outcome yet, and notes that it is running.
      *
-     * @param poller the connection that asks; one that is closed must not take the event from the next function
+     * @throws IOException the function has gone away: it must not get the next event
      */
-    Pending take(RuntimeConnection poller) throws IOException {
+    Pending take(RuntimeConnection connection) throws IOException {
         polls.drainPermits();
         polls.release();
         Pending pending = null;
@@ -107,30 +93,21 @@ final class LocalRuntimeApi implements Invoker, Closeable {
             while (pending == null || pending.outcome.isDone()) {
                 pending = queue.poll(50, TimeUnit.MILLISECONDS);
                 if (pending == null) {
-                    poller.requireOpen();
+                    connection.requireOpen();
                 }
             }
         } catch (InterruptedException e) {
             throw new IOException("the service has stopped");
         }
         polls.drainPermits();
-        running.put(pending.id, pending);
+        running.put(pending.requestId, pending);
         return pending;
-    }
-
-    /** What the function has polled under this id and not yet answered, or null. */
-    Pending running(String requestId) {
-        return running.get(requestId);
-    }
-
-    void ended(Pending pending) {
-        running.remove(pending.id);
     }
 
     @Override
     public void close() {
         try {
-            server.close(); // from here on a connection is closed as soon as it is accepted
+            server.close(); // from here on what is accepted is closed at once
             for (Socket connection : connections) {
                 connection.close();
             }
@@ -146,7 +123,7 @@ final class LocalRuntimeApi implements Invoker, Closeable {
                 Socket connection = server.accept();
                 connections.add(connection);
                 connection.setTcpNoDelay(true);
-                if (server.isClosed()) { // close() may not have seen this connection
+                if (server.isClosed()) { // accepted while the service was closing: nobody would serve it
                     connection.close();
                 } else {
                     threads.execute(() -> serve(connection));
@@ -159,7 +136,7 @@ final class LocalRuntimeApi implements Invoker, Closeable {
 
     private void serve(Socket connection) {
         try (connection) {
-            new RuntimeConnection(this, connection).serve();
+            new RuntimeConnection(this, connection, new HttpReader(connection.getInputStream())).serve();
         } catch (IOException e) {
             LOG.debugf("the function went away: %s", e.getMessage());
         } finally {

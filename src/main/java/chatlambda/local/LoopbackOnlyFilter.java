@@ -6,9 +6,8 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 
 /**
- * Refuses the requests of foreign pages in a browser on this machine, which could otherwise spend dev mode's key. Such a request has
- * the page's own origin in its header {@code Origin}; or the page's host name in {@code Host}, if its DNS entry leads to this machine
- * (DNS rebinding).
+ * Refuses requests of web pages from elsewhere, which a browser on this machine may send and which would spend dev mode's key. They have
+ * another {@code Origin}, or another {@code Host} if their host's name was made to resolve to loopback (DNS rebinding).
  */
 final class LoopbackOnlyFilter extends Filter {
 
@@ -24,9 +23,7 @@ final class LoopbackOnlyFilter extends Filter {
             return;
         }
         try (exchange) {
-            exchange.getResponseHeaders().set("Content-Type", "text/plain");
-            exchange.sendResponseHeaders(403, REFUSED.length);
-            exchange.getResponseBody().write(REFUSED);
+            LocalLambda.send(exchange, 403, "text/plain", REFUSED);
         }
     }
 

@@ -6,12 +6,11 @@ import java.nio.charset.StandardCharsets;
 /**
  * How an invocation ended.
  *
- * @param payload the answer; of a function error {@code {"errorMessage","errorType"}}; of a long streamed answer
- *        its first bytes, at most 6 MB
+ * @param payload the answer, or of a function error {@code {"errorMessage","errorType"}}
  * @param functionError whether it ended as a function error
- * @param contentType as the function posted it; may be null
+ * @param contentType as the function posted it
  * @param streamed whether it came in chunks
- * @param trailer the error that a streamed answer ended with, {@code errorType: body}; null: it ended well, or was not streamed
+ * @param trailer the error of a streamed answer that broke off, as {@code type: body}; else null
  */
 public record Outcome(byte[] payload, boolean functionError, String contentType, boolean streamed, String trailer) {
 
@@ -20,7 +19,6 @@ public record Outcome(byte[] payload, boolean functionError, String contentType,
                 .toString().getBytes(StandardCharsets.UTF_8), true, "application/json", false, null);
     }
 
-    /** The payload as text. */
     public String text() {
         return new String(payload, StandardCharsets.UTF_8);
     }

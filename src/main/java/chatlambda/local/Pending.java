@@ -5,32 +5,38 @@ import java.net.Socket;
 import java.time.Duration;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.jboss.logging.Logger;
 
-/** An invocation from its caller's request to its outcome. Its caller, the function's connection and a stopper are threads of their own. */
+/** One invocation, from the queue to its outcome; used by the caller's thread and by the connection's that carries the answer. */
 final class Pending {
 
     private static final Logger LOG = Logger.getLogger(Pending.class);
 
-    final String id;
-    /** Tells this delivery of the event from others under the same request id. */
+    final String requestId;
     final String invocationId = UUID.randomUUID().toString();
     final byte[] event;
     /** Milliseconds since 1970. */
     final long deadline;
+    /** The first outcome counts, later ones are ignored. */
     final CompletableFuture<Outcome> outcome = new CompletableFuture<>();
     private final Caller caller;
     private Socket stream;
     private boolean stopped;
 
-    Pending(String id, byte[] event, Caller caller, Duration timeout) {
-        this.id = id;
+    Pending(String requestId, byte[] event, Caller caller, Duration timeout) {
+        this.requestId = requestId;
         this.event = event;
         this.caller = caller;
         this.deadline = System.currentTimeMillis() + timeout.toMillis();
+        outcome.completeOnTimeout(Outcome.error("Sandbox.Timedout", "Task timed out after " + timeout.toMillis() / 1000.0 + " seconds"),
+                timeout.toMillis(), TimeUnit.MILLISECONDS);
     }
 
-    /** Tells the caller that the answer begins. A caller that has hung up does not stop the function: Lambda does not either. */
+    /**
+     * Passes the answer's content type to the caller, and {@link #chunk} its bytes, until there is an outcome. A caller that hangs up does
+     * not stop the function: Lambda does not stop it either.
+     */
     void begin(String contentType) {
         try {
             if (!outcome.isDone()) {
@@ -41,7 +47,6 @@ final class Pending {
         }
     }
 
-    /** Hands a part of the answer to the caller, as {@link #begin} does. */
     void chunk(byte[] chunk) {
         try {
             if (!outcome.isDone()) {
@@ -52,7 +57,11 @@ final class Pending {
         }
     }
 
-    /** @throws IOException it was stopped before */
+    /**
+     * Notes which connection {@link #stop} has to close.
+     *
+     * @throws IOException the invocation was stopped before
+     */
     synchronized void streamsOn(Socket connection) throws IOException {
         if (stopped) {
             throw new IOException("stopped before it began");
@@ -60,7 +69,6 @@ final class Pending {
         stream = connection;
     }
 
-    /** Ends the invocation, and closes the connection that its answer is streamed on. */
     synchronized void stop() throws IOException {
         stopped = true;
         outcome.complete(Outcome.error("Local.Stopped", "stopped by its caller"));

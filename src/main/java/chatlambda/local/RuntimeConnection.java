@@ -9,65 +9,39 @@ import java.net.Socket;
 import java.net.SocketTimeoutException;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
-import java.util.Map;
 import org.jboss.logging.Logger;
 
-/** One connection of the function to the Lambda Runtime API, served by one thread until either side closes it. */
-final class RuntimeConnection {
+/** One connection of the function to the Runtime API; answers its requests one after the other, on one thread. */
+record RuntimeConnection(LocalRuntimeApi api, Socket socket, HttpReader reader) {
 
     private static final Logger LOG = Logger.getLogger(RuntimeConnection.class);
 
     /** 6 MB and 100 bytes, as in the Runtime Interface Emulator. */
     private static final int RESPONSE_LIMIT = 6_291_556;
-    private static final String PREFIX = "/2018-06-01/runtime/";
-    private static final String OK = "{\"status\":\"OK\"}";
 
-    private final LocalRuntimeApi service;
-    private final Socket socket;
-    private final HttpReader reader;
-
-    RuntimeConnection(LocalRuntimeApi service, Socket socket) throws IOException {
-        this.service = service;
-        this.socket = socket;
-        this.reader = new HttpReader(socket.getInputStream());
-    }
-
-    /** Answers requests until the function closes the connection. */
+    /** Returns when the function has closed the connection. */
     void serve() throws IOException {
         for (HttpReader.Head head; (head = reader.head()) != null;) {
-            String path = head.startLine().split(" ")[1].replace(PREFIX, "");
+            String path = head.startLine().split(" ")[1].replace("/2018-06-01/runtime/", "");
             if (path.equals("invocation/next")) {
                 next();
             } else if (path.equals("init/error")) {
                 var error = Json.createReader(new ByteArrayInputStream(reader.body(head))).readObject();
-                service.initFailed(error.getString("errorType") + ": " + error.getString("errorMessage"));
-                answer(202, OK);
+                api.initError.complete(error.getString("errorType") + ": " + error.getString("errorMessage"));
+                respond(202, "{\"status\":\"OK\"}");
             } else {
                 post(head, path);
             }
         }
     }
 
-    /** @throws IOException the function has closed the connection while it waits for an event */
-    void requireOpen() throws IOException {
-        socket.setSoTimeout(1);
-        try {
-            if (socket.getInputStream().read() < 0) {
-                throw new IOException("closed while it waited");
-            }
-            throw new IOException("a second request before the answer to /next");
-        } catch (SocketTimeoutException e) {
-            socket.setSoTimeout(0);
-        }
-    }
-
     private void next() throws IOException {
-        Pending pending = service.take(this);
+        Pending pending = api.take(this);
         byte[] head = ("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-                + "Lambda-Runtime-Aws-Request-Id: " + pending.id + "\r\n"
+                + "Lambda-Runtime-Aws-Request-Id: " + pending.requestId + "\r\n"
                 + "Lambda-Runtime-Invocation-Id: " + pending.invocationId + "\r\n"
                 + "Lambda-Runtime-Deadline-Ms: " + pending.deadline + "\r\n"
-                + "Lambda-Runtime-Trace-Id: Root=1-00000000-" + pending.id.replace("-", "").substring(0, 24) + ";Sampled=0\r\n"
+                + "Lambda-Runtime-Trace-Id: Root=1-00000000-" + pending.requestId.replace("-", "").substring(0, 24) + ";Sampled=0\r\n"
                 + "Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:local:000000000000:function:chat\r\n"
                 + "Content-Length: " + pending.event.length + "\r\n\r\n").getBytes(StandardCharsets.ISO_8859_1);
         var message = new ByteArrayOutputStream(head.length + pending.event.length);
@@ -76,13 +50,25 @@ final class RuntimeConnection {
         message.writeTo(socket.getOutputStream());
     }
 
+    /** @throws IOException the function has closed the connection while it waited for an event, or sent something */
+    void requireOpen() throws IOException {
+        socket.setSoTimeout(1);
+        try {
+            boolean closed = socket.getInputStream().read() < 0;
+            throw new IOException(closed ? "closed while it waited" : "a second request before the answer to /next");
+        } catch (SocketTimeoutException e) {
+            socket.setSoTimeout(0);
+        }
+    }
+
+    /** {@code invocation/{id}/response} or {@code /error}. */
     private void post(HttpReader.Head head, String path) throws IOException {
-        String[] parts = path.split("/"); // invocation/{id}/response or /error
-        Pending pending = parts.length == 3 ? service.running(parts[1]) : null;
+        String[] parts = path.split("/");
+        Pending pending = parts.length == 3 ? api.running.get(parts[1]) : null;
         String echoed = head.field("lambda-runtime-invocation-id");
         if (pending == null || echoed != null && !echoed.equals(pending.invocationId)) {
             reader.body(head);
-            answer(400, "{\"errorType\":\"InvalidRequestID\",\"errorMessage\":\"no such invocation\"}");
+            respond(400, "{\"errorType\":\"InvalidRequestID\",\"errorMessage\":\"no such invocation\"}");
             return;
         }
         try {
@@ -98,7 +84,7 @@ final class RuntimeConnection {
             pending.outcome.complete(Outcome.error("Runtime.TruncatedResponse", "the answer broke off: " + e));
             throw e;
         } finally {
-            service.ended(pending);
+            api.running.remove(pending.requestId);
         }
     }
 
@@ -107,7 +93,7 @@ final class RuntimeConnection {
         if (body.length > RESPONSE_LIMIT) {
             pending.outcome.complete(Outcome.error("Function.ResponseSizeTooLarge", "Response payload size (" + body.length
                     + " bytes) exceeded maximum allowed payload size (" + RESPONSE_LIMIT + " bytes)."));
-            answer(413, "{\"errorType\":\"RequestEntityTooLarge\",\"errorMessage\":\"Exceeded maximum allowed payload size\"}");
+            respond(413, "{\"errorType\":\"RequestEntityTooLarge\",\"errorMessage\":\"Exceeded maximum allowed payload size\"}");
             return;
         }
         String contentType = head.field("content-type");
@@ -119,7 +105,7 @@ final class RuntimeConnection {
     private Outcome streamed(HttpReader.Head head, Pending pending) throws IOException {
         String contentType = head.field("content-type");
         pending.begin(contentType);
-        var kept = new ByteArrayOutputStream(); // for buffered callers; they cannot take a longer stream, so it is not kept
+        var kept = new ByteArrayOutputStream(); // for buffered callers, who cannot take more than the limit
         boolean fits = true;
         for (byte[] chunk; (chunk = reader.chunk()) != null;) {
             pending.chunk(chunk);
@@ -128,7 +114,7 @@ final class RuntimeConnection {
                 kept.write(chunk);
             }
         }
-        Map<String, String> trailers = reader.fields();
+        var trailers = reader.fields();
         String error = trailers.get("lambda-runtime-function-error-type");
         if (error != null) {
             String body = trailers.getOrDefault("lambda-runtime-function-error-body", "");
@@ -140,13 +126,13 @@ final class RuntimeConnection {
 
     private void complete(Pending pending, Outcome outcome) throws IOException {
         if (pending.outcome.complete(outcome)) {
-            answer(202, OK);
+            respond(202, "{\"status\":\"OK\"}");
         } else {
-            answer(410, "{\"errorType\":\"ErrorRuntimeInvokeTimeout\",\"errorMessage\":\"too late\"}");
+            respond(410, "{\"errorType\":\"ErrorRuntimeInvokeTimeout\",\"errorMessage\":\"too late\"}");
         }
     }
 
-    private void answer(int status, String body) throws IOException {
+    private void respond(int status, String body) throws IOException {
         socket.getOutputStream().write(("HTTP/1.1 " + status + " \r\nContent-Type: application/json\r\nContent-Length: "
                 + body.length() + "\r\n\r\n" + body).getBytes(StandardCharsets.ISO_8859_1));
     }

@@ -25,65 +25,42 @@ import java.util.concurrent.locks.LockSupport;
 import javax.net.ssl.SSLContext;
 
 /**
- * A chat endpoint on loopback that answers in AI/ML API's form. It repeats the last message, so the same request has the same answer.
- * The model's name selects other behaviour: {@code stub/429} is answered with that error status, {@code stub/slow-1500} after that many
- * milliseconds.
+ * A chat endpoint on loopback that answers in AI/ML API's form, always the same to the same request: it repeats the last message.
+ * The model's name selects what else it can do: {@code stub/429} (any error status), {@code stub/slow-1500} (milliseconds of thought).
  */
 public final class StubChat implements Closeable {
 
-    static {
-        System.setProperty("sun.net.httpserver.nodelay", "true"); // as in LocalLambda, which may not be loaded
-    }
-
+    private final ExecutorService threads = LocalLambda.daemons("stub-chat"); // first, because LocalLambda sets the JDK's server up
     private final HttpServer server;
-    private final ExecutorService threads;
     private final Duration pace;
 
-    private StubChat(HttpServer server, ExecutorService threads, Duration pace) {
-        this.server = server;
-        this.threads = threads;
+    private StubChat(Duration pace, SSLContext identity) throws IOException {
         this.pace = pace;
+        var address = new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
+        server = identity == null ? HttpServer.create(address, 0) : HttpsServer.create(address, 0);
+        if (server instanceof HttpsServer https) {
+            https.setHttpsConfigurator(new HttpsConfigurator(identity));
+        }
+        server.setExecutor(threads);
+        server.createContext("/v1/chat/completions", this::handle);
+        server.start();
     }
 
-    /**
-     * Starts it on any free port, for plain HTTP.
-     *
-     * @param pace the pause before each word of a streamed answer
-     */
+    /** @param pace the pause between two chunks of a streamed answer */
     public static StubChat start(Duration pace) {
         return start(pace, null);
     }
 
-    /**
-     * Starts it on any free port.
-     *
-     * @param identity with a certificate for {@code localhost}; null: plain HTTP
-     */
+    /** @param identity the certificate for {@code localhost} and its key, for TLS; null for plain HTTP */
     public static StubChat start(Duration pace, SSLContext identity) {
         try {
-            var server = listen(identity);
-            var threads = LocalLambda.daemons("stub-chat");
-            var stub = new StubChat(server, threads, pace);
-            server.setExecutor(threads);
-            server.createContext("/v1/chat/completions", stub::handle);
-            server.start();
-            return stub;
+            return new StubChat(pace, identity);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
     }
 
-    private static HttpServer listen(SSLContext identity) throws IOException {
-        var address = new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
-        if (identity == null) {
-            return HttpServer.create(address, 0);
-        }
-        var server = HttpsServer.create(address, 0);
-        server.setHttpsConfigurator(new HttpsConfigurator(identity));
-        return server;
-    }
-
-    /** Its URL, for {@code chat.url}. */
+    /** What {@code chat.url} is set to. */
     public URI url() {
         return URI.create((server instanceof HttpsServer ? "https://localhost:" : "http://127.0.0.1:") + server.getAddress().getPort());
     }
@@ -107,26 +84,26 @@ public final class StubChat implements Closeable {
             }
             exchange.getResponseHeaders().set("x-inference-id", "stub-inference-1");
             String model = request.getString("model", "");
-            String variant = model.startsWith("stub/") ? model.substring("stub/".length()) : "";
+            String behaviour = model.startsWith("stub/") ? model.substring("stub/".length()) : "";
             if (key == null || !key.startsWith("Bearer ")) {
                 error(exchange, 401, "Invalid API key");
-            } else if (variant.matches("[45][0-9][0-9]")) {
-                error(exchange, Integer.parseInt(variant), "The stub was asked for a " + variant);
+            } else if (behaviour.matches("[45][0-9][0-9]")) {
+                error(exchange, Integer.parseInt(behaviour), "The stub was asked for a " + behaviour);
             } else {
-                if (variant.matches("slow-[0-9]{1,6}")) {
-                    LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(Long.parseLong(variant.substring("slow-".length()))));
+                if (behaviour.matches("slow-[0-9]{1,6}")) {
+                    LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(Long.parseLong(behaviour.substring("slow-".length()))));
                 }
                 if (request.getBoolean("stream", false)) {
-                    stream(exchange, model, reply(request));
+                    stream(exchange, model, answerTo(request));
                 } else {
-                    whole(exchange, model, reply(request));
+                    whole(exchange, model, answerTo(request));
                 }
             }
         }
     }
 
-    /** The answer's text, which repeats the last message if that is text. */
-    private static String reply(JsonObject request) {
+    /** Repeats the last message, if its content is text. */
+    private static String answerTo(JsonObject request) {
         var messages = request.getJsonArray("messages");
         var last = messages == null || messages.isEmpty() ? null : messages.getJsonObject(messages.size() - 1).get("content");
         return "You said: " + (last instanceof JsonString text ? text.getString() : "something that is not plain text");
@@ -144,19 +121,18 @@ public final class StubChat implements Closeable {
                 .build().toString());
     }
 
-    /** Streams as AI/ML API's documentation shows it: word by word, usage in a last chunk without choices, and no {@code [DONE]}. */
+    /** Word by word, usage in a last chunk without choices, and no {@code [DONE]}: as AI/ML API's documentation prints it. */
     private void stream(HttpExchange exchange, String model, String text) throws IOException {
         exchange.getResponseHeaders().set("Content-Type", "text/event-stream");
         exchange.sendResponseHeaders(200, 0);
         OutputStream out = exchange.getResponseBody();
-        event(out, chunk(model, "{\"role\":\"assistant\",\"content\":\"\"}", "null"));
+        event(out, chunk(model, choice("{\"role\":\"assistant\",\"content\":\"\"}", "null"), null));
         for (String word : text.split("(?<= )")) {
             LockSupport.parkNanos(pace.toNanos());
-            event(out, chunk(model, Json.createObjectBuilder().add("content", word).build().toString(), "null"));
+            event(out, chunk(model, choice(Json.createObjectBuilder().add("content", word).build().toString(), "null"), null));
         }
-        event(out, chunk(model, "{}", "\"stop\""));
-        event(out, "{\"id\":\"chatcmpl-stub\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":"
-                + Json.createValue(model) + ",\"choices\":[],\"usage\":" + usage(text).build() + "}");
+        event(out, chunk(model, choice("{}", "\"stop\""), null));
+        event(out, chunk(model, "", usage(text).build()));
     }
 
     private static JsonObjectBuilder usage(String text) {
@@ -164,10 +140,13 @@ public final class StubChat implements Closeable {
         return Json.createObjectBuilder().add("prompt_tokens", 7).add("completion_tokens", tokens).add("total_tokens", 7 + tokens);
     }
 
-    private static String chunk(String model, String delta, String finishReason) {
+    private static String choice(String delta, String finishReason) {
+        return "{\"index\":0,\"delta\":" + delta + ",\"finish_reason\":" + finishReason + "}";
+    }
+
+    private static String chunk(String model, String choices, JsonObject usage) {
         return "{\"id\":\"chatcmpl-stub\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":"
-                + Json.createValue(model) + ",\"choices\":[{\"index\":0,\"delta\":" + delta + ",\"finish_reason\":" + finishReason
-                + "}],\"usage\":null}";
+                + Json.createValue(model) + ",\"choices\":[" + choices + "],\"usage\":" + usage + "}";
     }
 
     private static void event(OutputStream out, String data) throws IOException {
@@ -185,9 +164,6 @@ public final class StubChat implements Closeable {
     }
 
     private static void send(HttpExchange exchange, int status, String body) throws IOException {
-        byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
-        exchange.getResponseHeaders().set("Content-Type", "application/json");
-        exchange.sendResponseHeaders(status, bytes.length);
-        exchange.getResponseBody().write(bytes);
+        LocalLambda.send(exchange, status, "application/json", body.getBytes(StandardCharsets.UTF_8));
     }
 }
