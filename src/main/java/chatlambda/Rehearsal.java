@@ -53,6 +53,8 @@ final class Rehearsal {
             play(settings, upstream);
         } catch (IOException e) {
             LOG.warnf("no rehearsal: %s", e.getMessage());
+        } catch (RuntimeException e) { // the first event may fare better
+            LOG.warnf("no rehearsal: %s", e.getClass().getName());
         }
         try {
             connected.get(deadline.left().toNanos(), TimeUnit.NANOSECONDS);
@@ -68,6 +70,7 @@ final class Rehearsal {
 
     private static void play(Settings settings, Upstream upstream) throws IOException {
         boolean streams = settings.streams();
+        Turn turn = null;
         try (var server = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             var thread = new Thread(() -> answerOnce(server, streams), "rehearsal");
             thread.setDaemon(true);
@@ -78,14 +81,17 @@ final class Rehearsal {
             var log = new AccessLog(OutputStream.nullOutputStream(), settings.metrics(), List.of(settings.model()), Map.of());
             var standIn = upstream.standIn(URI.create("http://127.0.0.1:" + server.getLocalPort()));
             String event = EVENT.formatted(streams ? ",\\\"stream\\\":true" : "");
-            Turn turn = new ChatFunction(settings, access, standIn, log).begin(new Invocation("rehearsal", null, null,
+            turn = new ChatFunction(settings, access, standIn, log).begin(new Invocation("rehearsal", null, null,
                     Instant.now().plus(Duration.ofDays(1)), System.nanoTime(), event.getBytes(StandardCharsets.US_ASCII)));
             if (!beginning(turn.respond()).contains("\"statusCode\":200")) {
                 LOG.warn("the rehearsal was not answered with 200: the first event will be slower");
             }
-            turn.close(Turn.Delivery.HANDED_OVER);
         } catch (FunctionError e) {
             throw new IOException(e.getMessage());
+        } finally {
+            if (turn != null) {
+                turn.close(Turn.Delivery.HANDED_OVER);
+            }
         }
     }
 

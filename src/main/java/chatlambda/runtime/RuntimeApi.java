@@ -181,7 +181,13 @@ public final class RuntimeApi implements Closeable {
             disconnect();
             throw new Unanswered(new EOFException("the connection was closed"));
         }
-        byte[] content = reader.body(answer);
+        byte[] content;
+        try {
+            content = reader.body(answer);
+        } catch (IOException e) {
+            disconnect(); // the rest of it would be taken for the answer to what is asked next
+            throw e;
+        }
         if (answer.closes()) {
             disconnect();
         }

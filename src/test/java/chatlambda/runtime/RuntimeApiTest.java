@@ -164,6 +164,16 @@ class RuntimeApiTest {
         assertThrows(TimedSocket.Stalled.class, () -> api.respond(invocation, "application/json", new byte[0]), "taken, but not answered");
     }
 
+    /** Half of an answer came; its other half must not be taken for the next one's beginning. */
+    @Test
+    void anAnswerThatStallsHalfwayLeavesNoConnectionBehind() throws IOException {
+        answers(event("", "{}"), "HTTP/1.1 202 Accepted\r\nContent-Length: 9\r\n\r\nhalf", event("", "[]"));
+        var invocation = api.next();
+        assertThrows(TimedSocket.Stalled.class, () -> api.respond(invocation.endingBy(Instant.now()), "application/json", new byte[0]));
+        assertEquals("[]", new String(api.next().event()));
+        assertEquals(2, connections);
+    }
+
     @Test
     void aFunctionErrorNamesItsTypeInHeaderAndBody() throws IOException {
         answers(event("", "{}"), ACCEPTED);
