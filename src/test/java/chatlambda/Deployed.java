@@ -25,6 +25,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 
 /** What was packaged, the JVM application or the native binary, as a process of its own behind a Lambda service on loopback. */
 final class Deployed implements AutoCloseable {
@@ -219,7 +220,19 @@ final class Deployed implements AutoCloseable {
                     .mapToLong(line -> Long.parseLong(line.replaceAll("[^0-9]", ""))).findFirst().orElseThrow();
         }
 
+        /** Once it stays the same: the function closes a stream's connection a moment after its caller has the stream's end. */
         int openFiles() throws IOException {
+            int files = openFilesNow();
+            for (int same = 0, looks = 0; same < 5 && looks < 100; looks++) {
+                LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(10));
+                int now = openFilesNow();
+                same = now == files ? same + 1 : 0;
+                files = now;
+            }
+            return files;
+        }
+
+        private int openFilesNow() throws IOException {
             try (var files = Files.list(Path.of("/proc/" + pid() + "/fd"))) {
                 return (int) files.count();
             }
