@@ -231,12 +231,16 @@ final class ChatTurn implements Turn {
     private AccessLine line(Delivery delivery) {
         var asked = request == null ? new Asked(null, false, requestBytes) : new Asked(request.model(), request.stream(), requestBytes);
         Outcome end = outcome != null ? outcome : new Outcome(500, "internal_error", 0);
-        var answered = relay != null
-                ? new Answered(200, code(delivery, relayCode(delivery)), requests, answeredModel, relay.usage(), relay.bytes())
-                : new Answered(end.status, code(delivery, end.code), requests, answeredModel, usage, end.bytes);
-        long upstreamEnd = relay != null ? relay.endedAt() : answeredAt;
-        var times = new Times(answeredAt == 0 ? -1 : upstreamEnd - askedAt, relay != null ? relay.firstChunkNanos() : -1,
-                System.nanoTime() - invocation.arrived(), Duration.between(Instant.now(), invocation.deadline()).toMillis());
+        var answered = new Answered(end.status, code(delivery, end.code), requests, answeredModel, usage, end.bytes);
+        long upstreamNanos = answeredAt == 0 ? -1 : answeredAt - askedAt;
+        long firstChunkNanos = -1;
+        if (relay != null) {
+            answered = new Answered(200, code(delivery, relayCode(delivery)), requests, answeredModel, relay.usage(), relay.bytes());
+            upstreamNanos = relay.endedAt() - askedAt;
+            firstChunkNanos = relay.firstChunkNanos();
+        }
+        var times = new Times(upstreamNanos, firstChunkNanos, System.nanoTime() - invocation.arrived(),
+                Duration.between(Instant.now(), invocation.deadline()).toMillis());
         return new AccessLine(invocation.requestId(), invocation.traceId(), event == null ? null : event.door(),
                 client == null ? null : client.name(), asked, answered, times);
     }

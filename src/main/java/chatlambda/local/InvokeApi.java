@@ -55,7 +55,11 @@ final class InvokeApi implements HttpHandler {
         if (outcome.functionError()) {
             exchange.getResponseHeaders().set("X-Amz-Function-Error", "Unhandled");
         }
-        LocalLambda.send(exchange, asynchronous ? 202 : 200, "application/json", asynchronous ? new byte[0] : outcome.payload());
+        if (asynchronous) {
+            LocalLambda.send(exchange, 202, "application/json", new byte[0]);
+        } else {
+            LocalLambda.send(exchange, 200, "application/json", outcome.payload());
+        }
     }
 
     private void stream(HttpExchange exchange, byte[] event) throws IOException {

@@ -59,7 +59,7 @@ class SecretTest {
             threads.get(i).start();
         }
         while (threads.stream().filter(thread -> thread.getState() == Thread.State.BLOCKED).count() < 3) {
-            Thread.sleep(5); // three wait for the one that reads
+            Thread.onSpinWait(); // until three wait for the one that reads
         }
         assertEquals("sk-test-old", secret.value(), "which nobody has to wait for");
         mayEnd.countDown();
