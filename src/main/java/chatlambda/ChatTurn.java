@@ -4,11 +4,13 @@ import chatlambda.access.Access;
 import chatlambda.access.Client;
 import chatlambda.chat.ChatError;
 import chatlambda.chat.ChatRequest;
+import chatlambda.chat.Redaction;
 import chatlambda.chat.UpstreamKey;
 import chatlambda.chat.Usage;
 import chatlambda.event.Direct;
 import chatlambda.event.Event;
 import chatlambda.event.UnsupportedEvent;
+import chatlambda.json.JsonOut;
 import chatlambda.log.AccessLine;
 import chatlambda.log.AccessLine.Answered;
 import chatlambda.log.AccessLine.Asked;
@@ -41,7 +43,9 @@ import java.util.regex.Pattern;
 final class ChatTurn implements Turn {
 
     private static final byte[] NO_BODY = {};
-    /** Characters of a model's name in a header: API Gateway takes 10 KB of headers. */
+    /** Bytes of a whole answer that are read where the front door has no limit: it is looked at before it goes on. */
+    private static final int MAX_WHOLE = 32 * 1024 * 1024;
+    /** Characters of a model's name that go to the caller: API Gateway takes 10 KB of headers. */
     private static final int MAX_MODEL = 256;
     private static final String RAISE_TIMEOUT = "raise the function's timeout (Timeout in template.yaml), or ask for fewer tokens";
     /** W3C's: version, trace, parent and flags. */
@@ -57,6 +61,8 @@ final class ChatTurn implements Turn {
     private final boolean streams;
     private final Deadline deadline;
     private final Map<String, String> headers = new TreeMap<>();
+    /** Of the key that the client sends upstream; null: it is not known yet who that is. */
+    private Redaction redaction;
 
     // What the access line tells, each written by the step that finds it out.
     private Event event;
@@ -104,6 +110,7 @@ final class ChatTurn implements Turn {
                 return reply(200, NO_BODY);
             }
             String model = admit();
+            redaction = new Redaction(client.key().value());
             request = ChatRequest.of(body(), model, client.limits());
             Answer answer = ask();
             headers.putAll(answer.headers());
@@ -143,12 +150,16 @@ final class ChatTurn implements Turn {
     private Answer ask() throws ChatError {
         askedAt = System.nanoTime();
         try {
-            var made = Attempts.make(upstream, request, settings.retries(), fallbackModels(), sender(), deadline);
+            var policy = new Attempts.Policy(settings.retries(), settings.retryAfterMax(), fallbackModels());
+            var made = Attempts.make(upstream, request, policy, sender(), deadline);
             noteRequests(made.requests(), made.model());
             answeredModel = made.model();
             return made.answer();
         } catch (Failure e) {
             noteRequests(e.requests(), e.model());
+            if (event instanceof Direct && e.model() != null) {
+                throw e.error().withMembers(Map.of("model", member(e.model())));
+            }
             throw e.error();
         }
     }
@@ -158,8 +169,14 @@ final class ChatTurn implements Turn {
         requests = count;
         headers.put("x-chat-attempts", Integer.toString(count));
         if (model != null && model.length() <= MAX_MODEL && UpstreamKey.fitsHeader(model)) {
-            headers.put("x-chat-model", model); // what a caller names may be no header
+            headers.put("x-chat-model", redaction.ofHeader(model)); // what a caller names may be no header
         }
+    }
+
+    /** Another Lambda sees no headers, and learns from the error which model told it. */
+    private String member(String model) {
+        String shortened = model.length() <= MAX_MODEL ? model : model.substring(0, MAX_MODEL);
+        return new String(new JsonOut(64).raw("\"model\":").string(redaction.of(shortened)).toBytes(), StandardCharsets.UTF_8);
     }
 
     private List<String> fallbackModels() {
@@ -178,11 +195,12 @@ final class ChatTurn implements Turn {
             String given = http.headers().get("traceparent");
             traceparent = given != null && TRACEPARENT.matcher(given).matches() ? given : null;
         }
-        return new Sender(invocation.requestId(), client.key(), traceparent, settings.propagateTrace() ? invocation.traceId() : null);
+        return new Sender(invocation.requestId(), client.key(), traceparent, settings.propagateTrace() ? invocation.traceId() : null,
+                streams ? MAX_WHOLE : event.replyLimit());
     }
 
     private Response streamed(CompletionStream stream) {
-        relay = new Relay(event.prelude(200, headers), stream, invocation.arrived());
+        relay = new Relay(event.prelude(200, headers), stream, settings.streamHeartbeat(), invocation.arrived());
         return new Response.Streamed(contentType(), relay);
     }
 
@@ -192,15 +210,19 @@ final class ChatTurn implements Turn {
         if (reply instanceof Response.Whole whole && whole.document().length > event.replyLimit()) {
             throw ChatError.tooLarge(whole.document().length, event.replyLimit());
         }
-        outcome = new Outcome(completion.status(), null, completion.body().length);
+        outcome = new Outcome(completion.status(), completion.told() == null ? null : code(completion.told()), completion.body().length);
         return reply;
+    }
+
+    /** What the log calls it. */
+    private static String code(ChatError e) {
+        return e.code() != null && CODE.matcher(e.code()).matches() ? e.code() : e.type();
     }
 
     /** To HTTP the error; to another Lambda a function error, which says the same in JSON. */
     private Response errorReply(ChatError e) throws FunctionError {
         byte[] body = e.json();
-        boolean sound = e.code() != null && CODE.matcher(e.code()).matches();
-        outcome = new Outcome(e.status(), sound ? e.code() : e.type(), body.length);
+        outcome = new Outcome(e.status(), code(e), body.length);
         if (event instanceof Direct) {
             throw new FunctionError("Chat." + e.kind(), new String(body, StandardCharsets.UTF_8));
         }
@@ -229,13 +251,15 @@ final class ChatTurn implements Turn {
     }
 
     private AccessLine line(Delivery delivery) {
-        var asked = request == null ? new Asked(null, false, requestBytes) : new Asked(request.model(), request.stream(), requestBytes);
+        var asked = request == null ? new Asked(null, false, requestBytes)
+                : new Asked(redaction.of(request.model()), request.stream(), requestBytes);
+        String model = redaction == null ? null : redaction.of(answeredModel);
         Outcome end = outcome != null ? outcome : new Outcome(500, "internal_error", 0);
-        var answered = new Answered(end.status, code(delivery, end.code), requests, answeredModel, usage, end.bytes);
+        var answered = new Answered(end.status, code(delivery, end.code), requests, model, usage, end.bytes);
         long upstreamNanos = answeredAt == 0 ? -1 : answeredAt - askedAt;
         long firstChunkNanos = -1;
         if (relay != null) {
-            answered = new Answered(200, code(delivery, relayCode(delivery)), requests, answeredModel, relay.usage(), relay.bytes());
+            answered = new Answered(200, code(delivery, relayCode(delivery)), requests, model, relay.usage(), relay.bytes());
             upstreamNanos = relay.endedAt() - askedAt;
             firstChunkNanos = relay.firstChunkNanos();
         }
@@ -251,7 +275,7 @@ final class ChatTurn implements Turn {
 
     private String relayCode(Delivery delivery) {
         if (relay.error() != null) {
-            return relay.error().code();
+            return code(relay.error());
         }
         return delivery == Delivery.LOST ? "answer_lost" : null;
     }

@@ -1,6 +1,7 @@
 package chatlambda;
 
 import chatlambda.access.Access;
+import chatlambda.chat.Redaction;
 import chatlambda.chat.UpstreamKey;
 import chatlambda.log.AccessLog;
 import chatlambda.log.JsonLines;
@@ -18,6 +19,7 @@ import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Map;
 import org.eclipse.microprofile.config.Config;
@@ -28,6 +30,8 @@ import sun.misc.Signal;
 /** Starts the function: settings, upstream, loop. In dev mode {@code chatlambda.local} does the same beside a Lambda of its own. */
 @QuarkusMain
 public final class Main implements QuarkusApplication {
+
+    private static final Duration FIRST_EVENT = Duration.ofSeconds(15);
 
     private final Config config;
     private final TlsConfigurationRegistry tls;
@@ -116,14 +120,24 @@ public final class Main implements QuarkusApplication {
         String key = settings.apiKey();
         var secret = key != null && Secret.looksLikeArn(key) ? Secret.startReading(key, environment, settings.connectTimeout()) : null;
         var upstream = new Upstream(new Upstream.Options(settings.upstream(), settings.connectTimeout(), settings.timeout(),
-                settings.streamIdleTimeout(), settings.keepAlive(), settings.streams()), tls.getDefault(), vertx);
+                settings.streamIdleTimeout(), firstEvent(settings.streamHeartbeat()), settings.keepAlive(), settings.streams()),
+                tls.getDefault(), vertx);
         if (!settings.primeTimeout().isZero()) {
             Rehearsal.run(settings, upstream);
         }
         UpstreamKey upstreamKey = secret == null ? () -> key : Secret.await(secret);
+        if (upstreamKey.value() != null && upstreamKey.value().length() < Redaction.MIN_LENGTH) {
+            log().warnf("the upstream's key (chat.api-key, CHAT_API_KEY) has fewer than %d characters: it is not looked for in what the"
+                    + " upstream says, and so not taken out of errors", Redaction.MIN_LENGTH);
+        }
         var models = new ArrayList<>(settings.fallbackModels());
         models.add(settings.model());
         var log = new AccessLog(lines, settings.metrics(), models, environment);
         return new InvocationLoop(api, new ChatFunction(settings, settings.access(upstreamKey), upstream, log));
+    }
+
+    /** How long an answer waits for a stream's first event: no longer than anybody waits for a sign of life. */
+    private static Duration firstEvent(Duration heartbeat) {
+        return heartbeat.isZero() || heartbeat.compareTo(FIRST_EVENT) > 0 ? FIRST_EVENT : heartbeat;
     }
 }

@@ -1,41 +1,43 @@
 package chatlambda;
 
 import chatlambda.chat.ChatError;
-import chatlambda.chat.EventStream;
 import chatlambda.chat.Usage;
 import chatlambda.runtime.FunctionError;
 import chatlambda.runtime.Response;
 import chatlambda.upstream.CompletionStream;
-import chatlambda.upstream.Failure;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.Arrays;
 
 /**
- * A stream on its way to the caller, chunk by chunk as it comes. What breaks it off is told in it, for the client, and behind it, for
- * Lambda and the operator.
+ * A stream on its way to the caller, event by event as they come, with a comment now and then while there are none. What breaks it off is
+ * told in it, for the client, and behind it, for Lambda and the operator.
  */
 final class Relay implements Response.Chunks {
 
+    private static final byte[] HEARTBEAT = ": waiting\n\n".getBytes(StandardCharsets.US_ASCII);
+    private static final byte[] NOTHING = {};
+
     private final byte[] prelude;
     private final CompletionStream stream;
+    private final long heartbeatNanos;
     private final long arrived;
-    private final EventStream events = new EventStream();
     private boolean begun;
-    private boolean over;
-    private ChatError error;
+    private long lastSent;
     private long bytes;
     private long firstChunkNanos = -1;
     private long endedAt;
 
     /**
      * @param prelude what the front door wants ahead of the stream; may be empty
+     * @param heartbeat after how much silence a comment goes out; zero: never
      * @param arrived when the event had arrived, by {@link System#nanoTime}
      */
-    Relay(byte[] prelude, CompletionStream stream, long arrived) {
+    Relay(byte[] prelude, CompletionStream stream, Duration heartbeat, long arrived) {
         this.prelude = prelude;
         this.stream = stream;
+        this.heartbeatNanos = heartbeat.toNanos();
         this.arrived = arrived;
+        this.lastSent = stream.begunAt();
     }
 
     @Override
@@ -46,60 +48,43 @@ final class Relay implements Response.Chunks {
                 return prelude;
             }
         }
-        if (over) {
-            return null;
+        byte[] next = stream.next(patience);
+        if (stream.failure() != null && next != null) {
+            ChatError error = stream.failure();
+            throw new FunctionError("Chat." + error.kind(), new String(error.json(), StandardCharsets.UTF_8), counted(next));
         }
-        try {
-            byte[] chunk = events.isComplete() ? null : stream.next(patience);
-            if (chunk == null) {
-                return last(events.end());
-            }
-            return chunk.length == 0 ? chunk : counted(belonging(chunk));
-        } catch (Failure e) {
-            if (events.hasMarker()) {
-                return last(events.end(e.error())); // all that matters has arrived
-            }
-            over = true;
-            error = e.error();
-            throw new FunctionError("Chat." + error.kind(), new String(error.json(), StandardCharsets.UTF_8), counted(events.end(error)));
+        if (next != null && next.length > 0) {
+            return counted(next);
         }
+        return next == null ? null : heartbeat();
     }
 
-    /** What comes after the end marker's event is not passed on. */
-    private byte[] belonging(byte[] chunk) {
-        int length = events.accept(chunk);
-        return length == chunk.length ? chunk : Arrays.copyOf(chunk, length);
-    }
-
-    private byte[] last(byte[] missing) {
-        over = true;
-        return missing.length == 0 ? null : counted(missing);
+    private byte[] heartbeat() {
+        boolean isDue = heartbeatNanos > 0 && System.nanoTime() - lastSent >= heartbeatNanos && stream.isBetweenEvents();
+        return isDue ? counted(HEARTBEAT) : NOTHING;
     }
 
     private byte[] counted(byte[] chunk) {
+        lastSent = System.nanoTime();
         if (firstChunkNanos < 0) {
-            firstChunkNanos = System.nanoTime() - arrived;
+            firstChunkNanos = lastSent - arrived;
         }
         bytes += chunk.length;
         return chunk;
     }
 
-    /** If the stream has ended, its connection is used again; else the upstream's work is called off. */
     @Override
     public void close() {
-        if (over && error == null) {
-            stream.finish();
-        }
         stream.close();
         endedAt = System.nanoTime();
     }
 
-    /** Why it broke off, or null. */
+    /** Why it is no whole answer, by us or by the upstream's own word; null: it is one. */
     ChatError error() {
-        return error;
+        return stream.failure() != null ? stream.failure() : stream.told();
     }
 
-    /** Bytes of the stream that were handed on. */
+    /** Bytes of the stream that were handed on, with what was added to it. */
     long bytes() {
         return bytes;
     }
@@ -116,6 +101,6 @@ final class Relay implements Response.Chunks {
 
     /** What the stream has told of what it took. */
     Usage usage() {
-        return events.usage().withPrice(stream.headers().get(Usage.PRICE));
+        return stream.usage().withPrice(stream.headers().get(Usage.PRICE));
     }
 }

@@ -22,8 +22,8 @@ import java.util.function.Function;
  */
 public record Settings(Access.Mode auth, List<ClientKey> clientKeys, ByClient<List<String>> allowedModels, ByClient<Long> maxRequestBytes,
         ByClient<Long> maxTokensCap, URI upstream, String apiKey, String model, Duration connectTimeout, Duration timeout, Duration reserve,
-        ResponseMode responseMode, Duration streamIdleTimeout, Duration keepAlive, Duration primeTimeout, int retries,
-        List<String> fallbackModels, boolean metrics, boolean propagateTrace) {
+        ResponseMode responseMode, Duration streamIdleTimeout, Duration streamHeartbeat, Duration keepAlive, Duration primeTimeout,
+        int retries, Duration retryAfterMax, List<String> fallbackModels, boolean metrics, boolean propagateTrace) {
 
     /** How answers go out: {@code chat.response-mode}. */
     public enum ResponseMode {
@@ -67,10 +67,12 @@ public record Settings(Access.Mode auth, List<ClientKey> clientKeys, ByClient<Li
                 read.durationOrZero("reserve", "500ms"), // kept back from the deadline so that our own answer still gets out
                 // How every answer goes out; the event does not tell how the front door invokes.
                 read.oneOf(ResponseMode.values(), "response-mode", "buffered", "buffered, or to stream where the front door streams"),
-                read.duration("stream-idle-timeout", "60s"), // how long a streamed answer may be silent
+                read.duration("stream-idle-timeout", "5m"), // how long a streamed answer may be silent
+                read.durationOrZero("stream-heartbeat", "15s"), // after how much silence a comment goes to the caller; 0: never
                 read.durationOrZero("keep-alive", "30s"), // how long a reused connection may have been idle, frozen time included
                 read.durationOrZero("prime-timeout", "2s"), // how long the start may wait for the connection; 0: the first request makes it
-                read.retries("retries", "1"), // how often a model is asked again when that cannot cost twice, or it has no room; 0 to 10
+                read.retries("retries", "1"), // how often is asked again when that cannot cost twice, or there is no room; 0 to 10
+                read.durationOrZero("retry-after-max", "10s"), // how long an invocation may wait, in all, before it asks again
                 read.fallbackModels("fallback-models"), // to be asked, in this order, when the one asked for is not available
                 read.isTrue("metrics", "true"), // whether access lines carry metrics in CloudWatch's embedded format
                 read.isTrue("propagate-trace", "false")); // whether the caller's traceparent and X-Ray's trace id go upstream

@@ -8,9 +8,11 @@ import chatlambda.local.Caller;
 import chatlambda.local.LocalLambda;
 import chatlambda.local.LocalLambda.InvokeMode;
 import chatlambda.local.Outcome;
+import com.fasterxml.jackson.databind.JsonNode;
 import io.restassured.RestAssured;
 import jakarta.json.JsonObject;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -99,6 +101,13 @@ final class Deployed implements AutoCloseable {
         return outcome;
     }
 
+    /** The access line of the last invocation. */
+    JsonNode accessLine() throws InterruptedException {
+        lambda.awaitPoll(); // the line is written once the answer is gone
+        String line = process.end().lines().filter(each -> each.contains("\"totalMs\":")).reduce((first, second) -> second).orElseThrow();
+        return LogLines.check(line);
+    }
+
     /** To an event of a front door. */
     JsonObject reply(String event) {
         return Events.json(invoke(event).text());
@@ -172,6 +181,18 @@ final class Deployed implements AutoCloseable {
         String output() {
             try {
                 return Files.readString(log) + Files.readString(errors);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }
+
+        /** The last lines of what it has printed. */
+        String end() {
+            try (var file = new RandomAccessFile(log.toFile(), "r")) {
+                byte[] end = new byte[(int) Math.min(file.length(), 64 * 1024)];
+                file.seek(file.length() - end.length);
+                file.readFully(end);
+                return new String(end, StandardCharsets.UTF_8);
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
             }

@@ -10,6 +10,8 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class EnduranceIT {
 
@@ -75,6 +77,22 @@ class EnduranceIT {
                 System.out.printf("a request of %d bytes took %.1f times its size in extra memory%n", event.length(), times);
                 assertTrue(times < 4, times + " times its size");
             }
+        }
+    }
+
+    /** The least that Lambda gives a function is 128 MB. */
+    @ParameterizedTest
+    @CsvSource({ "200, response_too_large", "500, xxx..." })
+    @EnabledIf("chatlambda.Deployed#isNative")
+    void noMoreIsReadOfAnAnswerThanTheDoorTakes(int status, String says) throws IOException {
+        String body = "{\"message\":\"" + "x".repeat(31_000_000) + "\"}";
+        try (var upstream = ScriptedUpstream.start(ScriptedUpstream.answering(status, "application/json", body));
+                var function = Deployed.against(upstream.url(), Map.of())) {
+            String said = function.invoke(Events.post(CHAT.formatted("m", 1))).text();
+            assertTrue(said.contains(says), said);
+            long most = function.process.memory("VmHWM");
+            System.out.printf("an answer of 31 MB with status %d: at most %d kB resident%n", status, most);
+            assertTrue(most < 110 * 1024, most + " kB");
         }
     }
 }

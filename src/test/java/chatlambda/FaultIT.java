@@ -10,11 +10,16 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import chatlambda.ScriptedUpstream.Script;
 import chatlambda.http.HttpReader;
+import chatlambda.local.Caller;
 import chatlambda.local.LocalLambda.InvokeMode;
 import chatlambda.local.Outcome;
+import com.fasterxml.jackson.databind.JsonNode;
 import jakarta.json.JsonObject;
 import jakarta.json.JsonString;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -39,9 +44,12 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import java.util.zip.DeflaterOutputStream;
+import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -64,10 +72,16 @@ class FaultIT {
     private static final Duration MOST = Duration.ofSeconds(20);
     private static final Script ANSWER = answering(200, "application/json", FINE);
     private static final String WELL = whole("Content-Type: application/json\r\n", FINE);
-    private static final String WELL_STREAMED = STREAM_HEAD + DATA + LAST_CHUNK;
+    private static final String ENDED = chunk("data: {\"n\":1}\n\ndata: [DONE]\n\n");
+    private static final String WELL_STREAMED = STREAM_HEAD + ENDED + LAST_CHUNK;
     /** What is left behind an answer, and would make the next one a 429, the rest of whose head is the real answer's. */
     private static final String SWALLOWING = "HTTP/1.1 429 Slow\r\nRetry-After: 86400\r\nX-Request-Id: of-an-earlier-caller\r\nX-Swallow: ";
+    /** The core of an error, or all of one that an upstream has sent in an event. */
+    private static final Pattern ERROR = Pattern.compile("\\{(\"error\":\\{\"message\":\"(?:[^\"\\\\]|\\\\.)*+\"(?:,\"type\":\"[^\"]*\","
+            + "\"param\":[^,]*,\"code\":[^,}]*)?)");
     private static final Pattern NAME = Pattern.compile("I am (\\w+)");
+
+    private static final String KEY_SPELLED = Deployed.KEY.replace("-", "\\u002D");
 
     private static final List<String> TABLE = new ArrayList<>();
     private static final ExecutorService CALLERS = Executors.newCachedThreadPool();
@@ -76,6 +90,7 @@ class FaultIT {
     private static Deployed buffered;
     private static Deployed fallback;
     private static Deployed streaming;
+    private static Deployed insistent;
 
     @BeforeAll
     static void start() {
@@ -83,6 +98,7 @@ class FaultIT {
         var settings = Map.of("CHAT_TIMEOUT", TIMEOUT.toMillis() + "ms", "CHAT_STREAM_IDLE_TIMEOUT", "2s");
         buffered = Deployed.against(upstream.url(), settings);
         fallback = Deployed.against(upstream.url(), with(settings, "CHAT_FALLBACK_MODELS", "b, c"));
+        insistent = Deployed.against(upstream.url(), with(with(settings, "CHAT_RETRIES", "3"), "CHAT_RETRY_AFTER_MAX", "1500ms"));
         streaming = Deployed.against(upstream.url(), with(settings, "CHAT_RESPONSE_MODE", "stream"), InvokeMode.RESPONSE_STREAM);
     }
 
@@ -98,6 +114,7 @@ class FaultIT {
         buffered.close();
         fallback.close();
         streaming.close();
+        insistent.close();
         upstream.close();
         TABLE.add(0, "| rule | fault | the caller sees | upstream requests | ms |\n|---|---|---|---:|---:|");
         Files.write(Path.of("target", "faults-" + (Deployed.isNative() ? "native" : "jvm") + ".md"), TABLE);
@@ -122,6 +139,10 @@ class FaultIT {
 
     private static Fault stream(String name, Script script, int status, String says, int requests) {
         return new Fault("", streaming, name, STREAM, false, script, status, says, requests);
+    }
+
+    private static Fault insistent(String name, Script script, int status, String says, int requests) {
+        return new Fault("", insistent, name, CHAT, false, script, status, says, requests);
     }
 
     private static Fault caller(String name, String body, int status, String says) {
@@ -196,7 +217,7 @@ class FaultIT {
     }
 
     private static Stream<Fault> upstreamStatuses() {
-        var never = Stream.of(400, 402, 403, 404, 408, 409, 413, 422, 500, 501, 504, 507)
+        var never = Stream.of(400, 402, 403, 404, 408, 409, 410, 413, 422, 500, 501, 502, 504, 507)
                 .map(status -> fault("answers " + status, error(status), status, "\"message\":\"no\"", 1));
         var said = Stream.of(
                 fault("answers 401", error(401), 500, "upstream_key_rejected", 1),
@@ -213,11 +234,16 @@ class FaultIT {
                 fault("answers 429 with a date beyond the deadline", error(429, "Retry-After: " + inHttpDate(Duration.ofHours(1))), 429,
                         "rate_limit_error", 1),
                 fault("answers 429 with a Retry-After that is none", once(error(429, "Retry-After: soon"), ANSWER), 200, FINE, 2),
-                fault("answers 502, then well", once(error(502), ANSWER), 200, FINE, 2),
+                fault("answers 502 with Retry-After, then well", once(error(502, "Retry-After: 0"), ANSWER), 200, FINE, 2),
+                fault("answers 502 with a Retry-After that is none", once(error(502, "Retry-After: soon"), ANSWER), 502, "api_error", 1),
+                fault("answers 529, then well", once(error(529), ANSWER), 200, FINE, 2),
+                fault("answers 529 always", error(529, "Retry-After: 0"), 529, "x-should-retry: false", 2),
                 fault("answers 502 always", error(502, "Retry-After: 0"), 502, "api_error", 2),
                 fault("answers 503, then well", once(error(503), ANSWER), 200, FINE, 2),
                 fault("answers 503 always", error(503, "Retry-After: 0"), 503, "server_error", 2),
-                fault("answers 503, then 500", once(error(503), error(500)), 500, "server_error", 2),
+                fault("answers 503, then 500", once(error(503), error(500, "x-should-retry: true")), 500, "x-should-retry: false", 2),
+                fault("answers 429 always, and that it should be asked again", error(429, "Retry-After: 0", "x-should-retry: true"), 429,
+                        "x-should-retry: false", 2),
                 fault("answers 201", answering(201, "application/json", FINE), 200, FINE, 1),
                 fault("answers 204 without a body", raw("HTTP/1.1 204 No Content\r\n\r\n"), 502, "is not", 1),
                 fault("answers 100, then well", raw("HTTP/1.1 100 Continue\r\n\r\n", whole("Content-Type: application/json\r\n", FINE)), 200,
@@ -362,7 +388,7 @@ class FaultIT {
                         + "Content-Type: application/json\r\nContent-Length: " + FINE.length() + "\r\n\r\n" + FINE + SWALLOWING), 200, FINE, 1),
                 both("answers with Connection: keep-alive, close", raw(whole("Content-Type: application/json\r\nConnection: keep-alive, close\r\n",
                         FINE)), 200, FINE, 1),
-                both("answers 204 and a body", raw("HTTP/1.1 204 No Content\r\nContent-Length: 14\r\n\r\n" + FINE), 502, "is not", 1),
+                both("answers 204 and a body", raw("HTTP/1.1 204 No Content\r\nContent-Length: 14\r\n\r\n" + FINE), 502, "api_error", 1),
                 both("answers 304 and a body", raw("HTTP/1.1 304 Not Modified\r\nContent-Length: 14\r\n\r\n" + FINE), 502, "", 1),
                 both("sends a body that is longer than it said", raw(whole("Content-Type: application/json\r\n", FINE) + FINE), 200, FINE, 1),
                 both("sends an error and more", raw("HTTP/1.1 400 No\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}" + SWALLOWING),
@@ -494,23 +520,105 @@ class FaultIT {
                         "{\"error\":{\"message\":\"no\",\"code\":\"model_not_found\"}}"), ANSWER), 200, "x-chat-model: b", 2),
                 model("has no room for the first model", (request, connection) -> (request.text().contains("\"model\":\"a\"")
                         ? error(429, "Retry-After: 0") : ANSWER).answer(request, connection), 200, "x-chat-model: b", 3),
-                model("has no room for any model", error(503, "Retry-After: 0"), 503, "x-chat-attempts: 6", 6),
+                model("has no room for any model", error(503, "Retry-After: 0"), 503, "x-chat-attempts: 4", 4),
+                model("has no room for any model, and says 529", error(529, "Retry-After: 0"), 529, "x-should-retry: false", 4),
+                model("wants 2 s for the first model", once(error(429, "Retry-After: 2"), ANSWER), 200, "x-chat-model: b", 2),
+                model("wants 2 s for each model, and gets them from the last", error(503, "Retry-After: 2"), 503, "x-chat-attempts: 4", 4),
+                model("answers 502", error(502), 502, "x-chat-model: a", 1),
+                model("has a model that is gone (410)", once(error(410), ANSWER), 200, "x-chat-model: b", 2),
+                model("quotes a prompt that says what is said of a model that is gone", said(400, "{\"message\":\"" + "this prompt is quoted ".repeat(5)
+                        + "no longer available, unable to access model\"}"), 400, "x-chat-model: a", 1),
+                model("says 500 for a model that is gone", once(said(500, "{\"message\":\"400 Unable to access model a.\"}"), ANSWER), 200,
+                        "x-chat-model: b", 2),
+                model("says 500 of a model that is no longer available", said(500, "{\"message\":\"It is no longer available\"}"), 500,
+                        "x-chat-model: a", 1),
+                model("has an account without credit", said(429, "{\"error\":{\"message\":\"pay\",\"code\":\"insufficient_quota\"}}"), 429,
+                        "x-should-retry: false", 1),
+                model("has an account without credit, and says so in the type", said(429,
+                        "{\"error\":{\"message\":\"pay\",\"type\":\"billing_hard_limit_reached\"}}"), 429, "x-should-retry: false", 1),
+                model("has an account that is not active", said(429, "{\"message\":\"pay\",\"code\":\"billing_not_active\"}"), 429,
+                        "x-should-retry: false", 1),
                 model("rejects the request", error(400), 400, "x-chat-model: a", 1),
                 model("fails with a model", error(500), 500, "x-chat-model: a", 1));
+    }
+
+    private static Script said(int status, String body, String... fields) {
+        return answering(status, "application/json", body, fields);
+    }
+
+    /** All waits of one invocation together have a bound, and what it does to be answered is not multiplied by the SDKs. */
+    private static Stream<Fault> waits() {
+        return Stream.of(
+                insistent("wants 10 ms each time", error(429, "retry-after-ms: 10"), 429, "x-should-retry: false", 4),
+                insistent("wants a second each time, and gets one", error(503, "Retry-After: 1"), 503, "retry-after: 1", 2),
+                insistent("wants more than may be waited", error(503, "Retry-After: 2"), 503, "retry-after: 2", 1),
+                insistent("wants more than may be waited, and that it is asked again", error(429, "Retry-After: 2", "x-should-retry: true"), 429,
+                        "x-should-retry: true", 1));
+    }
+
+    private static Script coded(int status, String coding, byte[] body) {
+        return answering(status, "application/json", body, "Content-Encoding: " + coding);
+    }
+
+    private static byte[] compressed(String text, boolean gzip) {
+        var bytes = new ByteArrayOutputStream();
+        try (OutputStream out = gzip ? new GZIPOutputStream(bytes) : new DeflaterOutputStream(bytes)) {
+            out.write(text.getBytes(StandardCharsets.UTF_8));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return bytes.toByteArray();
+    }
+
+    private static Stream<Fault> encodings() {
+        String bomb = "{\"a\":\"" + "x".repeat(40_000_000) + "\"}";
+        return Stream.of(
+                both("compresses a completion with gzip", coded(200, "gzip", compressed(FINE, true)), 200, FINE, 1),
+                both("compresses a completion with deflate", coded(200, "deflate", compressed(FINE, false)), 200, FINE, 1),
+                both("compresses an error with gzip", coded(400, "gzip", compressed("{\"message\":\"no\"}", true)), 400, "\"message\":\"no\"", 1),
+                both("compresses a completion with brotli", coded(200, "br", new byte[] { 1, 2 }), 502, "content coding br,", 1),
+                both("compresses an error with zstd", coded(500, "zstd", new byte[] { 1, 2 }), 502, "unsupported_encoding", 1),
+                both("compresses twice", coded(200, "gzip, br", new byte[] { 1, 2 }), 502, "x-should-retry: false", 1),
+                both("says gzip, and it is plain", coded(200, "gzip", FINE.getBytes(StandardCharsets.UTF_8)), 200, FINE, 1),
+                both("says gzip, and it is something else", coded(200, "gzip", "no".getBytes(StandardCharsets.UTF_8)), 502,
+                        "cannot be decoded as gzip", 1),
+                both("compresses 40 MB to 40 KB", coded(200, "gzip", compressed(bomb, true)), 502, "response_too_large", 1),
+                both("compresses an error of 40 MB to 40 KB", coded(500, "gzip", compressed(bomb.replace("\"a\"", "\"message\""), true)), 500,
+                        "\"message\":\"xxx", 1)).flatMap(faults -> faults);
+    }
+
+    private static Stream<Fault> reasons() {
+        String spelled = Deployed.KEY.replace("-", "\\u002D");
+        return Stream.of(
+                fault("tells its error as a text", said(400, "{\"error\":\"no such thing\"}"), 400, "\"message\":\"no such thing\"", 1),
+                fault("tells its error as a detail", said(404, "{\"detail\":\"Not here\"}"), 404, "\"message\":\"Not here\"", 1),
+                fault("tells its error as FastAPI does", said(422, "{\"detail\":[{\"loc\":[\"body\",\"model\"],\"msg\":\"Field required\"}]}"), 422,
+                        "\"message\":\"body.model: Field required\"", 1),
+                fault("tells its error as msg", said(400, "{\"code\":1001,\"msg\":\"bad\"}"), 400, "\"message\":\"bad\",\"type\":"
+                        + "\"invalid_request_error\",\"param\":null,\"code\":\"1001\"", 1),
+                fault("tells its error in a list", said(400, "{\"errors\":[{\"message\":\"bad\"}]}"), 400, "\"message\":\"bad\"", 1),
+                fault("has an id and no code", said(400, "{\"message\":\"no\",\"requestId\":\"r1\"}"), 400, "\"code\":null,\"requestId\":\"r1\","
+                        + "\"request_id\":\"r1\"", 1),
+                fault("quotes the key in another spelling", said(400, "{\"message\":\"no access for " + spelled + "\",\"code\":\"" + spelled
+                        + "\",\"more\":\"" + spelled + "\"}"), 400, "{\"error\":{\"message\":\"no access for [key]\",\"type\":"
+                        + "\"invalid_request_error\",\"param\":null,\"code\":\"[key]\"}}", 1),
+                fault("names a header by the key", said(200, FINE, "x-ratelimit-" + Deployed.KEY + ": 1", "x-request-id: " + Deployed.KEY), 200,
+                        "x-request-id: [key]", 1),
+                fault("sends an error of 31 MB", said(500, "{\"message\":\"" + "x".repeat(31_000_000) + "\"}"), 500, "xxx...", 1));
     }
 
     private static Stream<Fault> streams() {
         return Stream.of(
                 stream("works for two seconds on a kept connection, then closes (stream)", slow(2_000, rawThenClose()), 502,
                         "closed the connection before its answer", 1),
-                stream("answers 503, then well (stream)", once(error(503), raw(STREAM_HEAD, DATA, LAST_CHUNK)), 200, "{\"n\":1}", 2),
+                stream("answers 503, then well (stream)", once(error(503), raw(STREAM_HEAD, ENDED, LAST_CHUNK)), 200, "{\"n\":1}", 2),
                 stream("answers 503 after 1.7 s, then a stream of 1.7 s", once((request, connection) -> {
                     pause(1700);
                     error(503, "Retry-After: 0").answer(request, connection);
                 }, (request, connection) -> {
                     write(connection, STREAM_HEAD + DATA);
                     pause(850);
-                    write(connection, DATA);
+                    write(connection, ENDED);
                     pause(850);
                     write(connection, LAST_CHUNK);
                 }), 200, "{\"n\":1}\n\ndata: {\"n\":1}\n\ndata: [DONE]", 2),
@@ -520,12 +628,25 @@ class FaultIT {
                 stream("says nothing (stream)", raw(), 504, "upstream_timeout", 1),
                 stream("closes after its first chunk", rawThenClose(STREAM_HEAD, DATA), 200, "upstream_unreachable", 1),
                 stream("resets after its first chunk", rawThenReset(STREAM_HEAD, DATA), 200, "upstream_unreachable", 1),
-                stream("closes before its first chunk", rawThenClose(STREAM_HEAD), 200, "upstream_unreachable", 1),
+                stream("closes before its first chunk", rawThenClose(STREAM_HEAD), 502, "upstream_unreachable", 1),
+                stream("closes in its first event", rawThenClose(STREAM_HEAD, chunk("data: {")), 502, "upstream_unreachable", 1),
                 stream("falls silent in mid-stream", raw(STREAM_HEAD, DATA), 200, "raise chat.stream-idle-timeout", 1),
                 stream("streams without end", drip(STREAM_HEAD, DATA), 200, "raise chat.timeout", 1),
-                stream("ends without [DONE]", raw(STREAM_HEAD, DATA, LAST_CHUNK), 200, "data: [DONE]", 1),
+                stream("ends without [DONE]", raw(STREAM_HEAD, DATA, LAST_CHUNK), 200, "upstream_incomplete", 1),
+                stream("has an error in a later event", raw(STREAM_HEAD, DATA, chunk("data: {\"error\":{\"message\":\"no\"}}\n\n"), LAST_CHUNK), 200,
+                        "{\"n\":1}\n\ndata: {\"error\":{\"message\":\"no\"}}\n\ndata: [DONE]", 1),
+                stream("has an error in its first event", raw(STREAM_HEAD, chunk("data: {\"error\":{\"message\":\"no\",\"code\":503}}\n\n"), LAST_CHUNK),
+                        503, "x-should-retry: false", 2),
+                stream("has an error in its first event, once", once(raw(STREAM_HEAD, chunk("data: {\"error\":{\"message\":\"no\",\"code\":429}}\n\n"),
+                        LAST_CHUNK), FaultIT::well), 200, "{\"n\":1}", 2),
+                new Fault("", buffered, "has an error in its first event (buffered)", STREAM, false, raw(STREAM_HEAD,
+                        chunk("data: {\"error\":{\"message\":\"no\",\"code\":\"529\"}}\n\n"), LAST_CHUNK), 529, "\"message\":\"no\"", 2),
+                new Fault("", buffered, "ends without [DONE] (buffered)", STREAM, false, raw(STREAM_HEAD, DATA, LAST_CHUNK), 502,
+                        "upstream_incomplete", 1),
+                new Fault("", buffered, "streams unasked", CHAT, false, raw(WELL_STREAMED), 502, "unexpected_stream", 1),
+                new Fault("", streaming, "streams unasked (stream)", CHAT, false, raw(WELL_STREAMED), 502, "unexpected_stream", 1),
                 stream("sends a chunk size that is none (stream)", raw(STREAM_HEAD, DATA, "zz\r\n"), 200, "\"error\"", 1),
-                stream("ends without an event", raw(STREAM_HEAD, LAST_CHUNK), 200, "data: [DONE]", 1),
+                stream("ends without an event", raw(STREAM_HEAD, LAST_CHUNK), 502, "upstream_incomplete", 1),
                 stream("sends a header of 70 KB (stream)", raw(whole("X-Long: " + "a".repeat(70_000) + "\r\n", FINE)), 502, "larger than 65536 bytes",
                         1),
                 stream("sends 300 headers (stream)", raw(whole("X-Many: 1\r\n".repeat(300), FINE)), 502, "header fields", 1));
@@ -545,11 +666,27 @@ class FaultIT {
         return Stream.of(rule("statuses", upstreamStatuses()), rule("connections", connections()), rule("hostile bytes", hostileBytes()),
                 rule("interim answers are skipped", interimAnswers()), rule("a connection is used again only when it is clean", leftovers()),
                 rule("a connection is used again only when it is clean", earlyAnswers()), rule("malformed answers are refused", malformed()),
-                rule("models", models()), rule("streams", streams()), rule("callers", callers())).flatMap(faults -> faults)
+                rule("models", models()), rule("streams", streams()), rule("waits", waits()), rule("encodings", encodings()),
+                rule("reasons", reasons()), rule("callers", callers())).flatMap(faults -> faults)
                 .map(fault -> DynamicTest.dynamicTest(fault.name, () -> meet(fault)));
     }
 
-    private static void meet(Fault fault) throws IOException {
+    /** The operator sees what the caller sees: a fault of the upstream's, or a stream that broke off, is no success. */
+    private static void requireLine(JsonNode line, int status, String said) {
+        Matcher told = ERROR.matcher(said);
+        boolean isError = told.find();
+        assertEquals(status, line.path("status").asInt(), line.toString());
+        boolean isFailure = status >= 500 || status < 400 && isError;
+        assertEquals(isFailure ? "ERROR 1" : "INFO 0", line.path("level").asText() + " " + line.path("Errors").asInt(), line.toString());
+        assertEquals(isError, line.has("code"), line.toString());
+        if (isError && !told.group(1).contains("[")) {
+            JsonObject error = Events.json("{" + told.group(1) + "}}").getJsonObject("error");
+            String code = error.get("code") instanceof JsonString text ? text.getString() : error.getString("type", "api_error");
+            assertEquals(code, line.path("code").asText(), line.toString());
+        }
+    }
+
+    private static void meet(Fault fault) throws IOException, InterruptedException {
         upstream.script(ANSWER);
         answered(fault.function); // so that there is a connection from before
         if (fault.fresh) {
@@ -573,6 +710,7 @@ class FaultIT {
         assertTrue(fault.status == 0 || requests == fault.requests, requests + " requests");
         assertTrue(took < MOST.toMillis(), took + " ms");
         assertTrue(!said.contains("X-Evil:") && !said.contains("SECRET") && !said.contains(Deployed.KEY), said);
+        requireLine(fault.function.accessLine(), status, said);
         everybodyGetsTheirOwn(fault.function, fault.name);
         String log = fault.function.process.output();
         assertTrue(!log.contains("SECRET"), log);
@@ -604,7 +742,7 @@ class FaultIT {
     private static void named(ScriptedUpstream.Request request, Socket connection, String behind) throws IOException {
         Matcher name = NAME.matcher(request.text());
         assertTrue(name.find(), request.text());
-        String answer = "{\"choices\":[],\"name\":\"" + name.group(1) + "\"}";
+        String answer = "{\"choices\":[{\"index\":0,\"finish_reason\":\"stop\"}],\"name\":\"" + name.group(1) + "\"}";
         write(connection, (isStream(request) ? STREAM_HEAD + chunk("data: " + answer + "\n\n") + LAST_CHUNK
                 : whole("Content-Type: application/json\r\n", answer)) + behind);
     }
@@ -664,6 +802,38 @@ class FaultIT {
             requireOwn("caller" + i, ask(function, "caller" + i, i % 2 == 0), "nothing");
         }
         assertEquals(1, upstream.connections.size());
+    }
+
+    /** Another Lambda has no header to learn it from. */
+    @Test
+    void aCallingLambdaLearnsWhichModelFailedLast() {
+        upstream.script(error(404));
+        Outcome outcome = fallback.invoke(CHAT);
+        assertTrue(outcome.functionError(), outcome.text());
+        JsonObject told = Events.json(Events.json(outcome.text()).getString("errorMessage")).getJsonObject("error");
+        assertEquals("no c", told.getString("message") + " " + told.getString("model"));
+        assertEquals(3, upstream.requests.size());
+    }
+
+    @Test
+    void aShortKeyIsToldAtTheStartAndNotLookedFor() {
+        upstream.script(answering(404, "application/json", "{\"message\":\"upstream says 404\"}"));
+        try (var function = Deployed.against(upstream.url(), Map.of("CHAT_API_KEY", "up"))) {
+            assertTrue(told(function.invoke(Events.post(CHAT))).contains("\"message\":\"upstream says 404\""));
+            assertTrue(function.process.messages().stream().anyMatch(line -> line.contains("\"WARN\"") && line.contains("CHAT_API_KEY")
+                    && line.contains("fewer than 8 characters")), function.process.output());
+        }
+    }
+
+    /** As upstreams do that log what they answer: the key in what goes into the log. */
+    @Test
+    void noKeyGoesIntoTheLog() throws InterruptedException {
+        upstream.script(answering(200, "application/json", "{\"model\":\"m\",\"choices\":[]}".replace("\"m\"", "\"" + KEY_SPELLED + "\"")));
+        assertTrue(fallback.lambda.invoke(CHAT.getBytes(StandardCharsets.UTF_8), Caller.NONE).text().contains(KEY_SPELLED), "it passes as it is");
+        assertEquals("[key]", fallback.accessLine().path("answeredModel").asText());
+        upstream.script(answering(500, "application/json", "{\"message\":\"no\",\"code\":\"" + KEY_SPELLED + "\"}"));
+        fallback.invoke(CHAT);
+        assertEquals("server_error", fallback.accessLine().path("code").asText());
     }
 
     private static void answered(Deployed function) {

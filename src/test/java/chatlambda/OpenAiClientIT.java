@@ -95,6 +95,7 @@ class OpenAiClientIT {
         assertEquals(status, error.statusCode());
         assertTrue(error.getMessage().contains(message), error.getMessage());
         assertEquals(param, error.param().orElse(null));
-        assertEquals(param == null ? "r1" : null, error.code().orElse(null));
+        assertEquals(null, error.code().orElse(null), "an id is no code");
+        assertEquals(param == null ? "r1" : null, param == null ? error.headers().values("x-request-id").get(0) : null);
     }
 }

@@ -52,8 +52,9 @@ class SettingsTest {
     void aKeyIsAllThatIsNeeded() throws Settings.Invalid {
         assertEquals(new Settings(Access.Mode.KEYS, List.of(), new ByClient<>(List.of(), Map.of()), new ByClient<>(0L, Map.of()),
                 new ByClient<>(0L, Map.of()), URI.create("https://api.aimlapi.com/v1"), "k", "google/gemini-2.5-pro-preview-05-06",
-                Duration.ofSeconds(3), Duration.ofMinutes(15), Duration.ofMillis(500), ResponseMode.BUFFERED, Duration.ofSeconds(60),
-                Duration.ofSeconds(30), Duration.ofSeconds(2), 1, List.of(), true, false), settings(Map.of()));
+                Duration.ofSeconds(3), Duration.ofMinutes(15), Duration.ofMillis(500), ResponseMode.BUFFERED, Duration.ofMinutes(5),
+                Duration.ofSeconds(15), Duration.ofSeconds(30), Duration.ofSeconds(2), 1, Duration.ofSeconds(10), List.of(), true,
+                false), settings(Map.of()));
     }
 
     @Test

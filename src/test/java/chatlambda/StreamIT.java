@@ -17,6 +17,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import chatlambda.local.LocalLambda.InvokeMode;
 import chatlambda.local.Outcome;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.openai.client.OpenAIClient;
 import com.openai.client.okhttp.OpenAIOkHttpClient;
 import com.openai.errors.OpenAIException;
@@ -35,6 +36,7 @@ import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterAll;
@@ -42,6 +44,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -79,8 +82,14 @@ class StreamIT {
         assertFalse(function.process.output().contains(Deployed.KEY), function.process.output());
     }
 
+    /** The event of an answer that has ended. */
     private static String event(int n) {
-        return "data: {\"n\":" + n + "}\n\n";
+        return "data: {\"n\":" + n + ",\"choices\":[{\"index\":0,\"finish_reason\":\"stop\"}]}\n\n";
+    }
+
+    /** The event of an answer that goes on. */
+    private static String begun(int n) {
+        return event(n).replace("\"stop\"", "null");
     }
 
     @Test
@@ -93,7 +102,9 @@ class StreamIT {
         upstream.script((request, connection) -> {
             write(connection, STREAM_HEAD.replace("\r\n\r\n", "\r\nx-inference-id: i1\r\n\r\n"));
             for (int i = 0; i < chunks; i++) {
-                await(arrived.get(i)); // the prelude first, then each chunk before the next
+                if (i > 0) {
+                    await(arrived.get(i)); // the prelude with the first one, then each chunk before the next
+                }
                 write(connection, chunk(event(i)));
             }
             await(arrived.get(chunks));
@@ -273,10 +284,15 @@ class StreamIT {
         assertEquals("text/event-stream", response.headers().firstValue("content-type").orElseThrow());
         upstream.script((request, connection) -> {
             write(connection, STREAM_HEAD);
-            write(connection, chunk(event(1)));
+            write(connection, chunk(begun(1)));
             connection.close();
         });
         assertEquals(502, buffered.post(STREAM).statusCode());
+        upstream.script((request, connection) -> {
+            write(connection, STREAM_HEAD + chunk("data: {\"x\":\"" + "x".repeat(40_000) + "\"}\n\n").repeat(200));
+            connection.getInputStream().read(); // until it hangs up
+        });
+        assertEquals("response_too_large", Events.json(buffered.post(STREAM).body()).getJsonObject("error").getString("code"));
     }
 
     @Test
@@ -317,6 +333,24 @@ class StreamIT {
                 connection.getInputStream().read(); // until it hangs up
             }
         },
+        ENDS_AS_IF_IT_WERE_WHOLE("Chat.UpstreamError", "ended before its answer did") {
+            @Override
+            void happen(Socket connection) throws IOException {
+                write(connection, LAST_CHUNK);
+            }
+        },
+        ENDS_IN_MID_EVENT("Chat.UpstreamError", "ended before its answer did") {
+            @Override
+            void happen(Socket connection) throws IOException {
+                write(connection, chunk("data: {\"id\":1,\"choices\":[") + LAST_CHUNK);
+            }
+        },
+        ENDS_WITH_ONE_CHOICE_OPEN("Chat.UpstreamError", "ended before its answer did") {
+            @Override
+            void happen(Socket connection) throws IOException {
+                write(connection, chunk("data: {\"choices\":[{\"index\":1,\"finish_reason\":\"stop\"}]}\n\n") + LAST_CHUNK);
+            }
+        },
         BREAKS_THE_PROTOCOL("Chat.UpstreamUnreachable", "cannot reach the upstream") {
             @Override
             void happen(Socket connection) throws IOException {
@@ -338,32 +372,41 @@ class StreamIT {
 
     @ParameterizedTest
     @EnumSource(Break.class)
-    void aStreamThatBreaksOffTellsClientAndOperator(Break how) {
+    void aStreamThatBreaksOffTellsClientAndOperator(Break how) throws InterruptedException {
         upstream.script((request, connection) -> {
             write(connection, STREAM_HEAD);
-            write(connection, chunk(event(1)));
+            write(connection, chunk(begun(1)));
             how.happen(connection);
         });
         Outcome outcome = function.invoke(Events.post(STREAM));
         String body = outcome.text().split("\0{8}")[1];
-        assertTrue(body.startsWith(event(1)), body);
+        assertTrue(body.startsWith(begun(1)), body);
+        assertEquals(2, body.split("data: \\{\"(?!n)", -1).length - (how == Break.ENDS_WITH_ONE_CHOICE_OPEN ? 1 : 0), "only sound events: " + body);
         assertTrue(body.endsWith("}}\n\n" + DONE), body);
         String error = body.substring(body.indexOf("data: {\"error\""), body.length() - DONE.length() - 2).substring("data: ".length());
         assertTrue(Events.json(error).getJsonObject("error").getString("message").contains(how.message), error);
         assertTrue(outcome.trailer().startsWith(how.type + ": {\"errorMessage\":\"{"), outcome.trailer());
+        requireLine(function, 200, Events.json(error).getJsonObject("error").getString("code"));
+    }
+
+    /** What the operator sees of the last invocation. */
+    private static void requireLine(Deployed of, int status, String code) throws InterruptedException {
+        JsonNode line = of.accessLine();
+        assertEquals(status + " " + code + (code == null && status < 500 ? " INFO 0" : " ERROR 1"), line.path("status").asInt() + " "
+                + line.path("code").asText(null) + " " + line.path("level").asText() + " " + line.path("Errors").asInt(), line.toString());
     }
 
     @Test
     void whatArrivedBeforeTheConnectionWasLostIsPassedOn() {
         upstream.script((request, connection) -> {
             write(connection, STREAM_HEAD);
-            write(connection, chunk(event(1)));
-            write(connection, chunk(event(2)));
+            write(connection, chunk(begun(1)));
+            write(connection, chunk(begun(2)));
             connection.close();
         });
         for (int i = 0; i < 300; i++) {
             String text = function.invoke(STREAM).text();
-            assertTrue(text.startsWith(event(1) + event(2) + "data: {\"error\""), text);
+            assertTrue(text.startsWith(begun(1) + begun(2) + "data: {\"error\""), text);
         }
     }
 
@@ -372,7 +415,7 @@ class StreamIT {
         try (var endless = ScriptedUpstream.start((request, connection) -> {
             write(connection, STREAM_HEAD);
             while (connection.getInputStream().available() == 0) {
-                write(connection, chunk(event(1)));
+                write(connection, chunk(begun(1)));
                 LockSupport.parkNanos(20_000_000);
             }
         });
@@ -412,19 +455,296 @@ class StreamIT {
         assertEquals("upstream_unreachable", Events.json(response.body()).getJsonObject("error").getString("code"));
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = { "", ": ping\n\n", "retry: 5\n\n", "\n", "data:\n\n", "data: {\"half\":" })
+    void aStreamWithoutAnEventIsNoAnswer(String text) throws Exception {
+        for (Deployed each : new Deployed[] { function, buffered }) {
+            upstream.script(text.isEmpty() ? streaming() : streaming(text));
+            var response = each.post(STREAM);
+            assertEquals(502, response.statusCode());
+            assertEquals("upstream_incomplete", Events.json(response.body()).getJsonObject("error").getString("code"));
+            requireLine(each, 502, "upstream_incomplete");
+        }
+    }
+
+    /** In mode buffered nothing has gone out when a stream turns out to be cut. */
+    @ParameterizedTest
+    @EnumSource(value = Break.class, names = "ENDS_.*", mode = EnumSource.Mode.MATCH_ALL)
+    void whatIsCutIs502WhereNothingHasGoneOut(Break how) throws Exception {
+        upstream.script((request, connection) -> {
+            write(connection, STREAM_HEAD + chunk(begun(1)));
+            how.happen(connection);
+        });
+        var response = buffered.post(STREAM);
+        assertEquals(502, response.statusCode());
+        assertEquals("upstream_incomplete", Events.json(response.body()).getJsonObject("error").getString("code"));
+        assertEquals("false", response.headers().firstValue("x-should-retry").orElseThrow());
+        requireLine(buffered, 502, "upstream_incomplete");
+    }
+
+    /** What the client needs has come: an error would make it throw the answer away, and ask and pay again. */
     @Test
-    void aStreamWithoutAnyEventIsStillAStream() throws Exception {
-        upstream.script(streaming());
-        var response = function.post(STREAM);
-        assertEquals(200, response.statusCode());
-        assertEquals(DONE, response.body());
+    void anAnswerThatHasEndedIsWholeWhateverBecomesOfTheConnection() throws Exception {
+        for (Deployed each : new Deployed[] { function, buffered }) {
+            for (boolean reset : new boolean[] { false, true }) {
+                upstream.script((request, connection) -> {
+                    write(connection, STREAM_HEAD + chunk(begun(1)) + chunk(event(2)));
+                    connection.setSoLinger(reset, 0);
+                    connection.close();
+                });
+                assertEquals(begun(1) + event(2) + DONE, each.post(STREAM).body());
+                requireLine(each, 200, null);
+            }
+        }
+    }
+
+    /** Nobody waits for the upstream to close what has ended, or failed. */
+    @Test
+    void whatHasEndedIsAnsweredThoughTheUpstreamStaysOpen() throws Exception {
+        for (Deployed each : new Deployed[] { function, buffered }) {
+            var calledOff = new CountDownLatch(2);
+            upstream.script((request, connection) -> {
+                write(connection, STREAM_HEAD + chunk(begun(1) + "data: [DONE]\r\r"));
+                if (connection.getInputStream().read() < 0) {
+                    calledOff.countDown();
+                }
+            });
+            assertEquals(begun(1) + "data: [DONE]\r\r", each.post(STREAM).body());
+            upstream.script((request, connection) -> {
+                write(connection, STREAM_HEAD + chunk("data: {\"error\":{\"message\":\"no\",\"code\":400}}\n\n"));
+                if (connection.getInputStream().read() < 0) {
+                    calledOff.countDown();
+                }
+            });
+            assertEquals(400, each.post(STREAM).statusCode());
+            requireCode(each, "400");
+            assertTrue(calledOff.await(30, TimeUnit.SECONDS), "long before the function's own time is over");
+        }
+    }
+
+    private static void requireCode(Deployed of, String code) throws InterruptedException {
+        assertEquals(code, of.accessLine().path("code").asText());
     }
 
     @Test
-    void anErrorEventOfTheUpstreamsOwnIsPassedOn() throws Exception {
-        String error = "data: {\"error\":{\"message\":\"overloaded\"}}\n\n";
-        upstream.script(streaming(event(1), error));
-        assertEquals(event(1) + error + DONE, function.post(STREAM).body());
+    void anErrorEventOfTheUpstreamsOwnIsPassedOnAndIsAFailure() throws Exception {
+        String error = "data: {\"error\":{\"message\":\"overloaded\",\"code\":\"busy_now\"}}\n\n";
+        for (Deployed each : new Deployed[] { function, buffered }) {
+            upstream.script(streaming(begun(1), error));
+            assertEquals(begun(1) + error + DONE, each.post(STREAM).body());
+            requireLine(each, 200, "busy_now");
+            upstream.script(streaming(begun(1), "data: {\"error\":\"no\"}\n\n" + DONE));
+            assertTrue(each.post(STREAM).body().endsWith("data: {\"error\":\"no\"}\n\n" + DONE));
+            requireLine(each, 200, "api_error");
+        }
+        upstream.script((request, connection) -> {
+            write(connection, STREAM_HEAD + chunk(begun(1) + error));
+            connection.close();
+        });
+        assertEquals(begun(1) + error + DONE, function.post(STREAM).body(), "no second error");
+        requireLine(function, 200, "busy_now");
+    }
+
+    /** Each: the first event's data, and the status and code that come of it. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', nullValues = "-", textBlock = """
+            {"error":{"message":"overloaded","code":503}}    | 503 | 503 | 503
+            {"error":{"message":"no","status":"400"}}        | 400 | -   | invalid_request_error
+            {"error":{"message":"no","code":"bad"}}          | 502 | bad | bad
+            {"error":{"message":"no","code":200}}            | 502 | 200 | 200
+            {"error":"no"}                                   | 502 | -   | api_error
+            {"error":{"message":"no","code":401}}            | 500 | upstream_key_rejected | upstream_key_rejected
+            {"error":{"message":"no","code":529}}            | 529 | 529 | 529
+            """)
+    void anErrorInTheFirstEventIsAnErrorWithItsStatus(String data, int status, String code, String logged) throws Exception {
+        for (Deployed each : new Deployed[] { function, buffered }) {
+            upstream.script(streaming(": ping\n\ndata: " + data + "\n\n", DONE));
+            var response = each.post(STREAM);
+            assertEquals(status, response.statusCode());
+            assertEquals("application/json", response.headers().firstValue("content-type").orElseThrow());
+            var error = Events.json(response.body()).getJsonObject("error");
+            assertEquals(code, error.isNull("code") ? null : error.getString("code"));
+            JsonNode line = each.accessLine();
+            assertEquals(status + " " + logged + " " + (status >= 500 ? "ERROR 1" : "INFO 0"), line.path("status").asText() + " "
+                    + line.path("code").asText() + " " + line.path("level").asText() + " " + line.path("Errors").asInt());
+        }
+    }
+
+    @Test
+    void anErrorInTheFirstEventIsAskedAgainLikeItsStatus() throws Exception {
+        for (Deployed each : new Deployed[] { function, buffered }) {
+            var count = new AtomicInteger();
+            upstream.script((request, connection) -> streaming(count.getAndIncrement() == 0
+                    ? "data: {\"error\":{\"message\":\"overloaded\",\"code\":503}}\n\n" : event(1)).answer(request, connection));
+            assertEquals(event(1) + DONE, each.post(STREAM).body());
+            assertEquals(2, upstream.requests.size());
+            assertEquals(2, each.accessLine().path("attempts").asInt());
+        }
+    }
+
+    /** What arrives between the prelude and the first event, or in their place, within the time that the prelude waits. */
+    @Test
+    void thePreludeWaitsForTheFirstEventAndNoLongerThanForAHeartbeat() throws Exception {
+        var released = new CountDownLatch(1);
+        upstream.script((request, connection) -> {
+            write(connection, STREAM_HEAD + chunk(": ping\n\n"));
+            await(released);
+            write(connection, chunk("data: {\"error\":{\"message\":\"late\",\"code\":\"too_late\"}}\n\n") + LAST_CHUNK);
+        });
+        try (var beating = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", "stream", "CHAT_STREAM_HEARTBEAT", "300ms"),
+                InvokeMode.RESPONSE_STREAM)) {
+            var got = new StringBuilder();
+            var outcome = beating.invoke(Events.post(STREAM), chunk -> {
+                got.append(new String(chunk, StandardCharsets.UTF_8));
+                if (got.toString().contains(": waiting\n\n: waiting\n\n")) {
+                    released.countDown();
+                }
+            });
+            String body = got.toString().split("\0{8}")[1];
+            assertTrue(body.matches(": ping\n\n(: waiting\n\n){2,}data: \\{\"error\":\\{\"message\":\"late\",\"code\":\"too_late\"}}\n\n"
+                    + "data: \\[DONE]\n\n"), body);
+            assertNull(outcome.trailer());
+            requireLine(beating, 200, "too_late");
+        }
+    }
+
+    /** Between whole events, also while half of one is here; its bytes alone count for the idle timeout. */
+    @Test
+    void aHeartbeatGoesOutWhileTheUpstreamIsSilentAndBetweenWholeEvents() throws Exception {
+        var released = new CountDownLatch(1);
+        String large = "data: {\"x\":\"" + "y".repeat(70_000);
+        upstream.script((request, connection) -> {
+            write(connection, STREAM_HEAD + chunk(begun(1)) + chunk("data: {\"n\":2,"));
+            await(released);
+            write(connection, chunk("\"choices\":[]}\n\n") + chunk(large));
+            LockSupport.parkNanos(700_000_000);
+            write(connection, chunk("\"}\n\n") + chunk(event(3)) + LAST_CHUNK);
+        });
+        try (var beating = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", "stream", "CHAT_STREAM_HEARTBEAT", "200ms"),
+                InvokeMode.RESPONSE_STREAM)) {
+            var got = new StringBuilder();
+            beating.invoke(Events.post(STREAM), chunk -> {
+                got.append(new String(chunk, StandardCharsets.UTF_8));
+                if (got.toString().contains(": waiting\n\n: waiting\n\n")) {
+                    released.countDown();
+                }
+            });
+            String body = got.toString().split("\0{8}")[1];
+            assertEquals(begun(1) + "data: {\"n\":2,\"choices\":[]}\n\n" + large + "\"}\n\n" + event(3) + DONE,
+                    body.replace(": waiting\n\n", ""));
+            assertTrue(body.contains(large + "\"}"), "nothing in the middle of an event");
+            requireLine(beating, 200, null);
+        }
+        upstream.script((request, connection) -> {
+            write(connection, STREAM_HEAD + chunk(begun(1)));
+            connection.getInputStream().read();
+        });
+        try (var beating = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", "stream", "CHAT_STREAM_HEARTBEAT", "200ms",
+                "CHAT_STREAM_IDLE_TIMEOUT", "1s"), InvokeMode.RESPONSE_STREAM)) {
+            String text = beating.invoke(STREAM).text();
+            assertTrue(text.startsWith(begun(1) + ": waiting\n\n: waiting\n\n") && text.contains("silent for 1.0 s"), text);
+            requireLine(beating, 200, "upstream_timeout");
+        }
+    }
+
+    @Test
+    void withAHeartbeatOfZeroThereIsNone() {
+        upstream.script((request, connection) -> {
+            write(connection, STREAM_HEAD + chunk(begun(1)));
+            LockSupport.parkNanos(500_000_000);
+            write(connection, chunk(event(2)) + LAST_CHUNK);
+        });
+        try (var silent = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", "stream", "CHAT_STREAM_HEARTBEAT", "0s"),
+                InvokeMode.RESPONSE_STREAM)) {
+            assertEquals(begun(1) + event(2) + DONE, silent.invoke(STREAM).text());
+        }
+    }
+
+    /** One event of megabytes flows as it comes. */
+    @ParameterizedTest
+    @ValueSource(strings = { "}]}\n\n", "}],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":8}}\n\n" })
+    void aPictureFlowsAsItComesAndItsEndIsNotCalledCut(String end) throws Exception {
+        var arrived = new CountDownLatch(1);
+        String part = "x".repeat(500_000);
+        upstream.script((request, connection) -> {
+            write(connection, STREAM_HEAD + chunk(begun(1)) + chunk("data: {\"choices\":[{\"index\":0,\"image\":\"" + part));
+            await(arrived);
+            write(connection, chunk(part + "\"" + end) + LAST_CHUNK);
+        });
+        var received = new AtomicLong();
+        Outcome outcome = function.invoke(STREAM, chunk -> {
+            if (received.addAndGet(chunk.length) > 400_000) {
+                arrived.countDown();
+            }
+        });
+        assertEquals(begun(1) + "data: {\"choices\":[{\"index\":0,\"image\":\"" + part + part + "\"" + end + DONE, outcome.text());
+        requireLine(function, 200, null);
+        assertEquals(end.contains("usage") ? 7 : 0, function.accessLine().path("promptTokens").asInt());
+    }
+
+    @Test
+    void theLabelMayLie() throws Exception {
+        for (Deployed each : new Deployed[] { function, buffered }) {
+            for (String begin : new String[] { "", "\n\r\n", ": ping\n\n", "\ufeff", "event: message\n", "id: 1\n" }) {
+                upstream.script(answering(200, "application/json", begin + event(1)));
+                var response = each.post(STREAM);
+                assertEquals("200 text/event-stream " + begin + event(1) + DONE, response.statusCode() + " "
+                        + response.headers().firstValue("content-type").orElseThrow() + " " + response.body());
+            }
+            upstream.script(answering(200, "text/event-stream", "{\"choices\":[]}"));
+            var response = each.post(STREAM);
+            assertEquals("application/json {\"choices\":[]}", response.headers().firstValue("content-type").orElseThrow() + " "
+                    + response.body());
+            upstream.script(answering(200, "text/event-stream", event(1)));
+            response = each.post(CHAT);
+            assertEquals("502 false", response.statusCode() + " " + response.headers().firstValue("x-should-retry").orElseThrow());
+            requireLine(each, 502, "unexpected_stream");
+            Outcome outcome = each.invoke(CHAT);
+            assertTrue(outcome.functionError() && outcome.text().contains("unexpected_stream"), outcome.text());
+        }
+    }
+
+    @Test
+    void aStreamWithACodingIs502() throws Exception {
+        upstream.script(answering(200, "text/event-stream", event(1), "Content-Encoding: gzip"));
+        for (Deployed each : new Deployed[] { function, buffered }) {
+            var response = each.post(STREAM);
+            assertEquals("502 false", response.statusCode() + " " + response.headers().firstValue("x-should-retry").orElseThrow());
+        }
+        requireLine(function, 502, "unsupported_encoding");
+        assertEquals("identity", upstream.requests.get(0).head().field("accept-encoding"));
+    }
+
+    @Test
+    void usageIsFoundWhereverItStands() throws Exception {
+        String early = "data: {\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":8},\"choices\":[{\"index\":0,\"finish_reason\":\"stop\","
+                + "\"delta\":{\"content\":\"" + "x".repeat(20_000) + "\"}}]}\n\n";
+        for (Deployed each : new Deployed[] { function, buffered }) {
+            upstream.script(streaming(begun(1), early, begun(2).replace("\"index\":0", "\"index\":0,\"x\":1")));
+            assertEquals(200, each.post(STREAM).statusCode());
+            JsonNode line = each.accessLine();
+            assertEquals("7 8 7 8", line.path("promptTokens").asText() + " " + line.path("completionTokens").asText() + " "
+                    + line.path("PromptTokens").asText() + " " + line.path("CompletionTokens").asText());
+        }
+    }
+
+    @Test
+    void ofTheUpstreamsHeadersThePreludeTakesWhatFits() throws Exception {
+        var head = new StringBuilder("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nx-request-id: r1\r\nRetry-After: 3\r\n");
+        for (int i = 0; i < 30; i++) {
+            head.append("x-ratelimit-").append(i).append(": ").append("\"".repeat(450)).append("\r\n");
+        }
+        head.append("anthropic-ratelimit-a: 1\r\nx-aimlapi-long: ").append("l".repeat(1_100)).append("\r\n");
+        String body = event(1);
+        upstream.script((request, connection) -> write(connection, head + "Content-Length: " + body.length() + "\r\n\r\n" + body));
+        Outcome outcome = function.invoke(Events.post(STREAM));
+        String prelude = outcome.text().split("\0{8}")[0];
+        assertTrue(prelude.length() < 16 * 1024 - 8, prelude.length() + " bytes");
+        var headers = Events.json(prelude).getJsonObject("headers");
+        assertEquals("r1 3 1", headers.getString("x-request-id") + " " + headers.getString("retry-after") + " "
+                + headers.getString("anthropic-ratelimit-a"));
+        assertFalse(headers.containsKey("x-aimlapi-long"));
+        assertTrue(headers.keySet().stream().filter(name -> name.startsWith("x-ratelimit-")).count() == 8, headers.keySet().toString());
     }
 
     @Test
@@ -461,7 +781,7 @@ class StreamIT {
                 write(connection, chunk(block));
                 sent.addAndGet(block.length());
             }
-            write(connection, LAST_CHUNK);
+            write(connection, chunk(DONE) + LAST_CHUNK);
         });
         var received = new AtomicLong();
         var ahead = new AtomicLong();
@@ -565,7 +885,7 @@ class StreamIT {
             for (long at = 0; at < size; at += 16 * 1024) {
                 write(connection, block);
             }
-            write(connection, LAST_CHUNK);
+            write(connection, chunk(DONE) + LAST_CHUNK);
         });
         long before = function.process.memory("VmRSS");
         var received = new AtomicLong();
@@ -585,7 +905,7 @@ class StreamIT {
 
     @Test
     void oneChunkOfManyEventsIsOneWrite() {
-        byte[] many = "data: 1\n\ndata: 2\n\n: ping\r\n\r\n".getBytes(StandardCharsets.UTF_8);
+        byte[] many = (begun(1) + event(2) + ": ping\r\n\r\n").getBytes(StandardCharsets.UTF_8);
         upstream.script(streaming(new String(many, StandardCharsets.UTF_8)));
         var chunks = new ArrayList<byte[]>();
         function.invoke(STREAM, chunks::add);

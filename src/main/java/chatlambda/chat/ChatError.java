@@ -2,6 +2,7 @@ package chatlambda.chat;
 
 import chatlambda.json.JsonOut;
 import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -18,6 +19,11 @@ public final class ChatError extends Exception {
     /** The code of an upstream's 401. */
     public static final String KEY_REJECTED = "upstream_key_rejected";
 
+    /** The header by which the OpenAI SDKs are told whether to ask again. */
+    public static final String SHOULD_RETRY = "x-should-retry";
+
+    private static final String INCOMPLETE = "upstream_incomplete";
+
     /** What a caller without an HTTP status, another Lambda, tells failures apart by: {@code errorType} is {@code Chat.<name>}. */
     public enum Kind {
         InvalidRequest, UpstreamError, UpstreamTimeout, UpstreamUnreachable, ResponseTooLarge
@@ -29,14 +35,14 @@ public final class ChatError extends Exception {
     private final String param;
     private final String code;
     private final transient Map<String, String> headers;
-    private final String members;
+    private final transient Map<String, String> members;
 
     public ChatError(Kind kind, int status, String type, String param, String code, String message) {
-        this(kind, status, type, param, code, message, Map.of(), "");
+        this(kind, status, type, param, code, message, Map.of(), Map.of());
     }
 
     private ChatError(Kind kind, int status, String type, String param, String code, String message, Map<String, String> headers,
-            String members) {
+            Map<String, String> members) {
         super(message, null, false, false);
         this.kind = kind;
         this.status = status;
@@ -82,21 +88,41 @@ public final class ChatError extends Exception {
                 + ": ask for fewer tokens, or stream the answer from a Function URL").notRetryable();
     }
 
+    /** @param limit bytes of the upstream's answer that are read */
     public static ChatError tooLong(int limit) {
         return new ChatError(Kind.ResponseTooLarge, 502, "api_error", null, "response_too_large",
-                "the upstream's answer goes on after " + limit + " bytes, and no more of one are read: ask for fewer tokens")
-                .notRetryable();
+                "the upstream's answer goes on after " + limit + " bytes, and this front door passes on no more: ask for fewer tokens,"
+                        + " or stream the answer from a Function URL").notRetryable();
     }
 
     /** An upstream 2xx that is no completion. */
     public static ChatError unusable(String message) {
-        return new ChatError(Kind.UpstreamError, 502, "api_error", null, null, message).notRetryable();
+        return unusable(null, message);
     }
 
-    /** The same with these headers too, which go with the answer. */
+    /** The same with a code that programs can act on. */
+    public static ChatError unusable(String code, String message) {
+        return new ChatError(Kind.UpstreamError, 502, "api_error", null, code, message).notRetryable();
+    }
+
+    /**
+     * A stream that ended before its answer did.
+     *
+     * @param begun whether there was an event at all
+     */
+    public static ChatError incomplete(boolean begun) {
+        return unusable(INCOMPLETE, begun
+                ? "the upstream's stream ended before its answer did, without [DONE] and without a finish_reason for each choice: ask again"
+                : "the upstream's stream ended without an event: ask again");
+    }
+
+    /** The same with these headers too, which go with the answer. That asking again is of no use stays said. */
     public ChatError with(Map<String, String> more) {
         var all = new TreeMap<>(headers);
         all.putAll(more);
+        if ("false".equals(headers.get(SHOULD_RETRY))) {
+            all.put(SHOULD_RETRY, "false");
+        }
         return new ChatError(kind, status, type, param, code, getMessage(), all, members);
     }
 
@@ -104,14 +130,16 @@ public final class ChatError extends Exception {
         return with(Map.of(name, value));
     }
 
-    /** @param more members of the error object, each as {@code ,"name":value} */
-    public ChatError withMembers(String more) {
-        return new ChatError(kind, status, type, param, code, getMessage(), headers, more);
+    /** @param more members of the error object by name, each as JSON: {@code "name":value} */
+    public ChatError withMembers(Map<String, String> more) {
+        var all = new LinkedHashMap<>(members);
+        all.putAll(more);
+        return new ChatError(kind, status, type, param, code, getMessage(), headers, all);
     }
 
     /** Tells the SDKs, which ask again after any 5xx, that asking again cannot help, or would cost as much again. */
     public ChatError notRetryable() {
-        return with("x-should-retry", "false");
+        return with(SHOULD_RETRY, "false");
     }
 
     public Kind kind() {
@@ -138,10 +166,13 @@ public final class ChatError extends Exception {
 
     /** The body: one JSON object. */
     public byte[] json() {
-        var out = new JsonOut(256 + getMessage().length() + members.length());
+        var out = new JsonOut(512 + getMessage().length());
         out.raw("{\"error\":{\"message\":").string(getMessage()).raw(",\"type\":").string(type).raw(",\"param\":").string(param)
                 .raw(",\"code\":").string(code);
-        byte[] more = members.getBytes(StandardCharsets.UTF_8);
-        return out.raw(more, 0, more.length).raw("}}").toBytes();
+        for (String member : members.values()) {
+            byte[] more = member.getBytes(StandardCharsets.UTF_8);
+            out.raw(",").raw(more, 0, more.length);
+        }
+        return out.raw("}}").toBytes();
     }
 }

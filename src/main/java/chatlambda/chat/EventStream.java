@@ -1,143 +1,335 @@
 package chatlambda.chat;
 
+import chatlambda.json.Json;
+import com.fasterxml.jackson.core.JsonParser;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /**
- * Follows a stream of server-sent events, in chunks that may be cut anywhere, so that {@code data: [DONE]} comes exactly once, at its
- * end: clients rely on that, and not all upstreams send it. No byte is held back or changed. For one stream and one thread.
+ * A streamed completion as server-sent events, which arrive in chunks that may be cut anywhere. Only whole events go on, byte for byte;
+ * comments between them at once. An event beyond 64 KB flows as it comes. {@code data: [DONE]} comes exactly once, at the end: clients
+ * rely on that, and not all upstreams send it. For one stream and one thread.
  *
  * @see <a href="https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream">Parsing an event stream</a>
  */
 public final class EventStream {
 
-    private static final byte[] NOTHING = new byte[0];
+    /** What the first bytes of an answer are. */
+    public enum Kind {
+        EVENTS, OTHER,
+        /** More bytes are needed to tell. */
+        UNDECIDED
+    }
+
+    /** Bytes of an event that wait for its end. */
+    static final int MAX_HELD = 64 * 1024;
+
+    private static final byte[] NOTHING = {};
+    private static final byte[] BOM = { (byte) 0xef, (byte) 0xbb, (byte) 0xbf };
     private static final byte[] DONE_EVENT = ascii("data: [DONE]\n\n");
-    /** The line that marks the end. Any number of spaces may follow the colon, and anything the bracket: the SDKs read it so. */
-    private static final byte[] MARKER = ascii("data:[DONE]");
-    private static final int AFTER_COLON = "data:".length();
-    private static final int OTHER_LINE = -1;
+    private static final byte[] DONE = ascii("[DONE]");
+    private static final byte[] DATA = ascii("data");
+    private static final byte[] TYPE = ascii("event:");
+    /** What an event stream begins with. */
+    private static final byte[][] BEGINNINGS = { ascii("data:"), ascii("event:"), ascii("id:"), ascii("retry:"), ascii(":") };
 
-    /** How many bytes of {@link #MARKER} the current line has matched, or {@link #OTHER_LINE}. */
-    private int matched;
+    private final ChunkReader reader = new ChunkReader();
+    /** What has arrived of the current event, {@link #length} bytes. */
+    private byte[] buffer = NOTHING;
+    private int length;
+    private int bomSeen;
     private boolean lineIsEmpty = true;
-    private boolean eventIsOpen;
     private boolean afterCr;
+    /** Whether the current event has a line that is no comment. */
+    private boolean hasFields;
+    /** The current event, while it flows; else null. */
+    private LargeEvent flowing;
+    /** Whether there was an event beyond {@link #MAX_HELD}: its end may tell nothing of the answer's. */
+    private boolean hasLarge;
+    private boolean hasEvent;
+    private boolean firstIsError;
     private boolean markerSeen;
-    private boolean markerEventEnded;
-    /** The marker's event ended with CR, to which an LF may still belong. */
-    private boolean lfMayFollow;
-    /** The last bytes of the stream, for {@link #usage}. */
-    private final byte[] tail = new byte[UsageReader.TAIL];
-    private int tailLength;
+    private ChatError failure;
 
-    /** How many bytes of {@code chunk}, from its beginning, belong to the stream: those after the marker's event do not. */
-    public int accept(byte[] chunk) {
-        int length = follow(chunk);
-        keepTail(chunk, length);
-        return length;
+    /** Tells by its first bytes whether an answer is an event stream: after line ends and a byte order mark, a field or a comment. */
+    public static Kind kind(byte[] begun, int length) {
+        int at = 0;
+        while (at < length && at < BOM.length && begun[at] == BOM[at]) {
+            at++;
+        }
+        while (at < length && (begun[at] == '\n' || begun[at] == '\r')) {
+            at++;
+        }
+        for (byte[] beginning : BEGINNINGS) {
+            int known = Math.min(beginning.length, length - at);
+            if (Arrays.equals(begun, at, at + known, beginning, 0, known)) {
+                return known == beginning.length ? Kind.EVENTS : Kind.UNDECIDED;
+            }
+        }
+        return Kind.OTHER;
     }
 
-    private int follow(byte[] chunk) {
-        for (int i = 0; i < chunk.length; i++) {
-            byte b = chunk[i];
-            if (markerEventEnded) {
-                boolean isItsLf = lfMayFollow && b == '\n';
-                lfMayFollow = false;
-                return isItsLf ? i + 1 : i;
-            }
+    /** What goes on now: whole events and comments, or nothing yet. What follows the marker does not belong to the stream. */
+    public byte[] accept(byte[] chunk) {
+        byte[] bytes = chunk;
+        int from = 0;
+        if (length > 0) {
+            hold(chunk);
+            bytes = buffer;
+            from = length - chunk.length;
+        }
+        int end = from + chunk.length;
+        int ready = scan(bytes, from, end);
+        if (!markerSeen && end - ready > MAX_HELD) {
+            flowing = new LargeEvent();
+            flowing.read(bytes, ready, end);
+            hasLarge |= hasFields;
+            hasEvent |= hasFields;
+            ready = end;
+        }
+        byte[] out = bytes == chunk && ready == chunk.length ? chunk : Arrays.copyOf(bytes, ready);
+        keep(bytes, markerSeen ? end : ready, end);
+        return out;
+    }
+
+    /** How many of the bytes up to {@code end} are ready to go on. */
+    private int scan(byte[] bytes, int from, int end) {
+        int event = 0; // where the current one begins, in bytes
+        int ready = 0;
+        for (int i = from; i < end; i++) {
+            byte b = bytes[i];
             if (b == '\n' && afterCr) {
-                afterCr = false;
-            } else if (b == '\n' || b == '\r') {
+                afterCr = false; // the line has ended already
+                ready = lineIsEmpty && !hasFields ? i + 1 : ready;
+                continue;
+            }
+            afterCr = false;
+            if (markerSeen) {
+                return ready;
+            }
+            if (b == '\n' || b == '\r') {
                 afterCr = b == '\r';
-                endLine();
+                if (lineIsEmpty && hasFields) {
+                    endEvent(bytes, event, i);
+                }
+                hasFields &= !lineIsEmpty;
+                lineIsEmpty = true;
+                if (!hasFields) {
+                    flowing = null;
+                    ready = i + 1;
+                    event = ready;
+                }
+            } else if (bomSeen < BOM.length && b == BOM[bomSeen]) {
+                bomSeen++;
             } else {
-                afterCr = false;
+                bomSeen = BOM.length; // it stands at the very beginning, if at all
+                hasFields |= lineIsEmpty && b != ':';
                 lineIsEmpty = false;
-                match(b);
             }
         }
-        return chunk.length;
-    }
-
-    private void match(byte b) {
-        if (matched == OTHER_LINE || matched == MARKER.length || matched == AFTER_COLON && b == ' ') {
-            return;
+        if (flowing != null) {
+            flowing.read(bytes, event, end);
+            return end;
         }
-        matched = b == MARKER[matched] ? matched + 1 : OTHER_LINE;
+        return ready;
     }
 
-    private void endLine() {
-        if (!lineIsEmpty) {
-            eventIsOpen = true;
-            markerSeen |= matched == MARKER.length;
+    private void endEvent(byte[] bytes, int from, int to) {
+        if (flowing != null) {
+            flowing.read(bytes, from, to);
+            flowing.tell(reader);
         } else {
-            eventIsOpen = false;
-            markerEventEnded = markerSeen;
-            lfMayFollow = markerSeen && afterCr;
+            hasLarge |= to - from > MAX_HELD;
+            judge(data(bytes, from, to));
         }
-        matched = 0;
-        lineIsEmpty = true;
     }
 
-    private void keepTail(byte[] chunk, int length) {
-        int added = Math.min(length, tail.length);
-        int kept = Math.min(tailLength, tail.length - added);
-        System.arraycopy(tail, tailLength - kept, tail, 0, kept);
-        System.arraycopy(chunk, length - added, tail, kept, added);
-        tailLength = kept + added;
+    /**
+     * What an event says.
+     *
+     * @param text its data, without spaces ahead
+     * @param isError whether its type is {@code error}
+     */
+    private record Data(byte[] text, boolean isError) {
+
+        /** Anything may follow the bracket: the SDKs read it so. */
+        boolean isMarker() {
+            return startsWith(text, 0, text.length, DONE);
+        }
+
+        boolean isJson() {
+            try (JsonParser parser = Json.parser(text)) {
+                boolean begins = parser.nextToken() != null;
+                parser.skipChildren();
+                return begins && parser.nextToken() == null;
+            } catch (IOException e) {
+                return false;
+            }
+        }
     }
 
-    /** What the stream has said of its usage so far. */
-    public Usage usage() {
-        return UsageReader.ofEvents(Arrays.copyOf(tail, tailLength));
+    private static Data data(byte[] bytes, int from, int to) {
+        var text = new ByteArrayOutputStream();
+        boolean isError = false;
+        int at = from + (startsWith(bytes, from, to, BOM) ? BOM.length : 0);
+        for (int end; at < to; at = end + 1) {
+            end = at;
+            while (end < to && bytes[end] != '\n' && bytes[end] != '\r') {
+                end++;
+            }
+            isError |= isErrorType(bytes, at, end);
+            int value = valueOfData(bytes, at, end);
+            if (value >= 0) {
+                if (text.size() > 0) {
+                    text.write('\n');
+                }
+                while (text.size() == 0 && value < end && bytes[value] <= ' ' && bytes[value] >= 0) {
+                    value++;
+                }
+                text.write(bytes, value, end - value);
+            }
+        }
+        return new Data(text.toByteArray(), isError);
     }
 
-    /** Whether the marker has come: whatever happens to the upstream from here on does not matter to the client. */
+    private void judge(Data data) {
+        if (data.text.length == 0) {
+            return; // an event without data is none
+        }
+        if (data.isMarker()) {
+            markerSeen = true;
+        } else {
+            reader.read(data.text, data.isError);
+            firstIsError |= !hasEvent && reader.error() != null;
+        }
+        hasEvent = true;
+    }
+
+    /** Where the value of a data line begins; -1: it is another line. */
+    private static int valueOfData(byte[] bytes, int from, int end) {
+        int colon = from + DATA.length;
+        if (!startsWith(bytes, from, end, DATA) || colon < end && bytes[colon] != ':') {
+            return -1;
+        }
+        return Math.min(end, colon + 1);
+    }
+
+    private static boolean isErrorType(byte[] bytes, int from, int end) {
+        return startsWith(bytes, from, end, TYPE)
+                && new String(bytes, from + TYPE.length, end - from - TYPE.length, StandardCharsets.ISO_8859_1).strip().equals("error");
+    }
+
+    private static boolean startsWith(byte[] bytes, int from, int to, byte[] beginning) {
+        return to - from >= beginning.length && Arrays.equals(bytes, from, from + beginning.length, beginning, 0, beginning.length);
+    }
+
+    private void hold(byte[] chunk) {
+        if (length + chunk.length > buffer.length) {
+            buffer = Arrays.copyOf(buffer, Math.max(length + chunk.length, 2 * buffer.length));
+        }
+        System.arraycopy(chunk, 0, buffer, length, chunk.length);
+        length += chunk.length;
+    }
+
+    private void keep(byte[] bytes, int from, int end) {
+        length = end - from;
+        if (bytes != buffer || from > 0) {
+            buffer = length > buffer.length ? new byte[2 * length] : buffer;
+            System.arraycopy(bytes, from, buffer, 0, length);
+        }
+    }
+
+    /** Whether an event with data has come. */
+    public boolean hasEvent() {
+        return hasEvent;
+    }
+
+    /** Whether nothing has gone on of an event whose end is still to come: something else may go out here. */
+    public boolean isBetweenEvents() {
+        return flowing == null && !markerSeen;
+    }
+
+    /** Whether the marker has come: of what may follow only an LF that ends its line belongs to the stream. */
     public boolean hasMarker() {
         return markerSeen;
     }
 
     /** Whether the marker's event has ended: no later byte belongs to the stream. */
     public boolean isComplete() {
-        return markerEventEnded && !lfMayFollow;
+        return markerSeen && !afterCr;
     }
 
-    /** The bytes that are missing when the upstream has sent its last one: line ends, and the marker if it did not come. */
-    public byte[] end() {
-        endLastLine();
-        return markerSeen ? missingLineEnds() : concat(missingLineEnds(), DONE_EVENT);
+    /** The data of the first event that tells an error of the upstream's; null: none did. */
+    public byte[] error() {
+        return reader.error();
     }
 
-    /** The bytes that tell the client that the stream broke off, unless the marker came: line ends, an error event, and the marker. */
-    public byte[] end(ChatError error) {
-        endLastLine();
-        if (markerSeen) {
-            return missingLineEnds();
+    /** Whether that was the first event of all. */
+    public boolean firstIsError() {
+        return firstIsError;
+    }
+
+    /** What the stream has said of its usage so far. */
+    public Usage usage() {
+        return reader.usage();
+    }
+
+    /**
+     * The last bytes, once the upstream sends no more: the rest of an event that lacks only its end; where the answer has not ended, an
+     * error event, unless the upstream has told an error; and the marker, unless it came. To be called once.
+     *
+     * @param lost why the upstream broke off; null: its stream ended as HTTP has it
+     */
+    public byte[] end(ChatError lost) {
+        var last = new ByteArrayOutputStream();
+        boolean isCut = endRest(last, lost == null);
+        boolean hasEnded = reader.isFinished() || lost == null && hasLarge;
+        if (!markerSeen && reader.error() == null && (isCut || !hasEnded)) {
+            failure = lost != null ? lost : ChatError.incomplete(hasEvent);
+            last.writeBytes(ascii("data: "));
+            last.writeBytes(failure.json());
+            last.writeBytes(ascii("\n\n"));
         }
-        byte[] event = concat(concat(ascii("data: "), error.json()), ascii("\n\n"));
-        return concat(concat(missingLineEnds(), event), DONE_EVENT);
-    }
-
-    private void endLastLine() {
-        markerSeen |= !lineIsEmpty && matched == MARKER.length;
-    }
-
-    private byte[] missingLineEnds() {
-        if (lineIsEmpty && !eventIsOpen) {
-            return NOTHING;
+        if (!markerSeen) {
+            last.writeBytes(DONE_EVENT);
         }
-        // An LF after CR belongs to the line end that is there already, so one more is needed.
-        return lineIsEmpty && !afterCr ? ascii("\n") : ascii("\n\n");
+        return last.toByteArray();
+    }
+
+    /** Writes what is left of an event, if that is all of it, and the line ends that it lacks; returns whether it was cut. */
+    private boolean endRest(ByteArrayOutputStream last, boolean isClean) {
+        if (flowing == null && !hasFields) {
+            return false; // half a comment, at most
+        }
+        boolean isWhole;
+        if (flowing == null) {
+            Data rest = data(buffer, 0, length);
+            isWhole = rest.isMarker() || isClean && rest.isJson();
+            if (isWhole) {
+                judge(rest);
+                last.write(buffer, 0, length);
+            }
+        } else if (hasFields) {
+            isWhole = isClean && flowing.isClosed();
+            flowing.tell(reader);
+        } else {
+            isWhole = true; // a comment
+        }
+        if (isWhole || flowing != null) {
+            // An LF after CR belongs to the line end that is there already, so one more is needed.
+            last.writeBytes(lineIsEmpty && !afterCr ? ascii("\n") : ascii("\n\n"));
+        }
+        return !isWhole;
+    }
+
+    /** Why the stream is no whole answer; null: it is one, or the upstream has said itself that it is none. Known after {@link #end}. */
+    public ChatError failure() {
+        return failure;
     }
 
     private static byte[] ascii(String text) {
         return text.getBytes(StandardCharsets.US_ASCII);
-    }
-
-    private static byte[] concat(byte[] a, byte[] b) {
-        byte[] both = Arrays.copyOf(a, a.length + b.length);
-        System.arraycopy(b, 0, both, a.length, b.length);
-        return both;
     }
 }

@@ -36,6 +36,19 @@ public record Usage(long promptTokens, long completionTokens, long reasoningToke
         }
     }
 
+    /** A copy with another name of the model. */
+    public Usage withModel(String name) {
+        return new Usage(promptTokens, completionTokens, reasoningTokens, usd, name);
+    }
+
+    /** What both say together, event by event: the counts of the later one that has any, and likewise its price and its model. */
+    Usage followedBy(Usage later) {
+        boolean counts = later.promptTokens >= 0 || later.completionTokens >= 0;
+        Usage counted = counts ? later : this;
+        return new Usage(counted.promptTokens, counted.completionTokens, counted.reasoningTokens, Double.isNaN(later.usd) ? usd : later.usd,
+                later.model == null ? model : later.model);
+    }
+
     /** NaN for a number that cannot be a price. */
     static double price(double usd) {
         return usd >= 0 && usd <= MAX_PRICE ? usd : Double.NaN;

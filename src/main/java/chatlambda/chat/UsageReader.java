@@ -1,11 +1,8 @@
 package chatlambda.chat;
 
-import chatlambda.json.Json;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.util.Arrays;
 
 /**
  * Reads {@link Usage} from one completion, or from one chunk of a stream: OpenAI's {@code usage} and {@code model}, and the price from
@@ -13,10 +10,6 @@ import java.util.Arrays;
  */
 public final class UsageReader {
 
-    /** How many bytes at a stream's end {@link #ofEvents} looks at: usage comes in the last events. */
-    static final int TAIL = 16 * 1024;
-
-    private static final String DATA_FIELD = "data:";
     private static final double MAX_COUNT = 1e15;
     private static final long UNKNOWN = -1;
 
@@ -44,6 +37,19 @@ public final class UsageReader {
             readCounts(parser);
         } else if (isObject && member.equals("meta")) {
             readMeta(parser);
+        } else if (isObject && member.equals("x_groq")) {
+            readGroq(parser);
+        }
+    }
+
+    /** Groq's place for a stream's usage. */
+    private void readGroq(JsonParser parser) throws IOException {
+        while (parser.nextToken() == JsonToken.FIELD_NAME) {
+            boolean isUsage = parser.currentName().equals("usage");
+            if (parser.nextToken() == JsonToken.START_OBJECT && isUsage) {
+                readCounts(parser);
+            }
+            parser.skipChildren();
         }
     }
 
@@ -91,50 +97,5 @@ public final class UsageReader {
     private static long count(JsonParser parser) throws IOException {
         double count = parser.getDoubleValue();
         return count >= 0 && count <= MAX_COUNT ? (long) count : UNKNOWN;
-    }
-
-    /**
-     * What the last events of a stream say, read backwards until one tells the tokens. Price and model are those of the last event
-     * that tells them.
-     *
-     * @param events server-sent events, of which the first may be cut
-     */
-    public static Usage ofEvents(byte[] events) {
-        Usage event = Usage.NONE;
-        double usd = Double.NaN;
-        String model = null;
-        int from = Math.max(0, events.length - TAIL);
-        for (int end = events.length; end > from && event.promptTokens() < 0 && event.completionTokens() < 0;) {
-            int start = end;
-            while (start > from && events[start - 1] != '\n' && events[start - 1] != '\r') {
-                start--;
-            }
-            event = ofLine(events, start, end);
-            usd = Double.isNaN(usd) ? event.usd() : usd;
-            model = model == null ? event.model() : model;
-            end = start - 1;
-        }
-        return new Usage(event.promptTokens(), event.completionTokens(), event.reasoningTokens(), usd, model);
-    }
-
-    private static Usage ofLine(byte[] events, int from, int to) {
-        int at = from + DATA_FIELD.length();
-        if (at >= to || !new String(events, from, DATA_FIELD.length(), StandardCharsets.ISO_8859_1).equals(DATA_FIELD)) {
-            return Usage.NONE;
-        }
-        var reader = new UsageReader();
-        try (JsonParser parser = Json.parser(Arrays.copyOfRange(events, events[at] == ' ' ? at + 1 : at, to))) {
-            if (parser.nextToken() == JsonToken.START_OBJECT) {
-                while (parser.nextToken() == JsonToken.FIELD_NAME) {
-                    String name = parser.currentName();
-                    parser.nextToken();
-                    reader.read(name, parser);
-                    parser.skipChildren();
-                }
-            }
-        } catch (IOException e) {
-            // [DONE], or an event that is cut: what was read of it counts
-        }
-        return reader.usage();
     }
 }

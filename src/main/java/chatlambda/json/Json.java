@@ -36,11 +36,16 @@ public final class Json {
      * @throws JsonParseException the text is in UTF-16 or UTF-32. Jackson would read it, but its offsets would count characters
      */
     public static JsonParser parser(byte[] utf8) throws IOException {
-        boolean marked = utf8.length > 1 && (utf8[0] & 0xfe) == 0xfe; // by a byte order mark of UTF-16 or UTF-32: FE FF or FF FE
-        if (marked || utf8.length > 1 && (utf8[0] == 0 || utf8[1] == 0)) {
+        return parser(utf8, 0, utf8.length);
+    }
+
+    /** The same for a document that begins at {@code from}; offsets count from there. */
+    public static JsonParser parser(byte[] utf8, int from, int length) throws IOException {
+        boolean marked = length > 1 && (utf8[from] & 0xfe) == 0xfe; // by a byte order mark of UTF-16 or UTF-32: FE FF or FF FE
+        if (marked || length > 1 && (utf8[from] == 0 || utf8[from + 1] == 0)) {
             throw new JsonParseException(null, "not UTF-8");
         }
-        return FACTORY.createParser(utf8);
+        return FACTORY.createParser(utf8, from, length);
     }
 
     /** Where the current token begins, in bytes from the document's beginning. */

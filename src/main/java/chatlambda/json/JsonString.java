@@ -146,8 +146,8 @@ public final class JsonString {
         return to;
     }
 
-    /** How many bytes {@link #encode} writes of {@code text}. */
-    static int encodedLength(byte[] text) {
+    /** How many bytes a string of JSON takes between its quotes that holds {@code text}, which is UTF-8. */
+    public static int encodedLength(byte[] text) {
         int length = text.length;
         for (int from = afterPlain(text, 0); from < text.length; from = afterPlain(text, from)) {
             for (int stop = Math.min(from + 8, text.length); from < stop; from++) {
@@ -226,6 +226,15 @@ public final class JsonString {
             case '\t' -> 't';
             default -> 0;
         };
+    }
+
+    /** Whether the first character of a text's {@code length} bytes, but for white space and a byte order mark, begins an object. */
+    public static boolean beginsObject(byte[] text, int length) {
+        int at = length > 2 && (text[0] & 0xff) == 0xef && (text[1] & 0xff) == 0xbb && (text[2] & 0xff) == 0xbf ? 3 : 0;
+        while (at < length && text[at] <= ' ' && text[at] >= 0) {
+            at++;
+        }
+        return at < length && text[at] == '{';
     }
 
     /** Whether {@code text} is well-formed UTF-8 (Unicode 15, table 3-7: no overlong form, no surrogate). */

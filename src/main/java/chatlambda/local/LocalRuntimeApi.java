@@ -78,6 +78,7 @@ final class LocalRuntimeApi implements Invoker, Closeable {
 
     void awaitPoll() throws InterruptedException {
         polls.acquire();
+        polls.release(); // it still waits, until the next event comes
     }
 
     /**

@@ -3,13 +3,10 @@ package chatlambda.upstream;
 import chatlambda.chat.ChatError;
 import chatlambda.chat.ChatRequest;
 import chatlambda.upstream.Failure.Retryability;
-import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.format.DateTimeFormatter;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
@@ -17,8 +14,8 @@ import org.jboss.logging.Logger;
 
 /**
  * The requests of one invocation: the model is asked again where nothing can have been generated, or where the upstream says that it
- * has no room; another model is asked where one is not to be had. Nothing is asked again after a byte of an answer, a 500 or a 504:
- * that may have cost money.
+ * has no room; another model is asked where one is not to be had. What may have cost money is not asked again: once an answer has begun,
+ * and after a 500, a 504, or a 502 that does not ask for it.
  *
  * <p>One object for one invocation.
  *
@@ -32,10 +29,22 @@ public final class Attempts {
     /** As the OpenAI SDKs wait: half a second, doubled each time, at most eight; a random share of it. */
     private static final Duration FIRST_WAIT = Duration.ofMillis(500);
     private static final Duration MAX_WAIT = Duration.ofSeconds(8);
+    /** Where another model is left, one that wants a longer wait is not waited for. */
+    private static final Duration MAX_WAIT_BEFORE_ANOTHER_MODEL = Duration.ofSeconds(1);
 
     /** One request to the upstream: {@link Upstream#ask}. */
     interface Ask {
         Answer ask(ChatRequest request, Sender sender, Deadline deadline) throws Failure;
+    }
+
+    /**
+     * How often is asked.
+     *
+     * @param retries how often a model is asked again, in all
+     * @param maxWait all waits together
+     * @param fallbackModels to be asked in this order where the request's own is not to be had
+     */
+    public record Policy(int retries, Duration maxWait, List<String> fallbackModels) {
     }
 
     /**
@@ -48,16 +57,21 @@ public final class Attempts {
     }
 
     private final Ask upstream;
-    private final int retries;
+    private final Policy policy;
     private final Sender sender;
     private final Deadline deadline;
     private int requests;
+    private int retries;
+    private Duration waited = Duration.ZERO;
+    private boolean keyRenewed;
+    /** Whether a model for which there was no room has been asked again. */
+    private boolean insisted;
     private String asked;
     private Failure failure;
 
-    private Attempts(Ask upstream, int retries, Sender sender, Deadline deadline) {
+    private Attempts(Ask upstream, Policy policy, Sender sender, Deadline deadline) {
         this.upstream = upstream;
-        this.retries = retries;
+        this.policy = policy;
         this.sender = sender;
         this.deadline = deadline;
     }
@@ -65,27 +79,25 @@ public final class Attempts {
     /**
      * Asks until there is an answer, or asking again cannot help; sleeps in between.
      *
-     * @param retries how often one model is asked again
-     * @param fallbackModels to be asked in this order where the request's own is not to be had
      * @param deadline when the caller must have an answer
-     * @throws Failure the last one
+     * @throws Failure the last one; where a model without room was asked again in vain, it tells the SDKs not to do the same
      */
-    public static Made make(Upstream upstream, ChatRequest request, int retries, List<String> fallbackModels, Sender sender,
-            Deadline deadline) throws Failure {
-        return make(upstream::ask, request, retries, fallbackModels, sender, deadline);
+    public static Made make(Upstream upstream, ChatRequest request, Policy policy, Sender sender, Deadline deadline) throws Failure {
+        return make(upstream::ask, request, policy, sender, deadline);
     }
 
-    static Made make(Ask upstream, ChatRequest request, int retries, List<String> fallbackModels, Sender sender, Deadline deadline)
-            throws Failure {
-        return new Attempts(upstream, retries, sender, deadline).make(request, fallbackModels);
+    static Made make(Ask upstream, ChatRequest request, Policy policy, Sender sender, Deadline deadline) throws Failure {
+        return new Attempts(upstream, policy, sender, deadline).make(request);
     }
 
-    private Made make(ChatRequest request, List<String> fallbackModels) throws Failure {
+    private Made make(ChatRequest request) throws Failure {
         var models = new LinkedHashSet<String>();
         models.add(request.model());
-        models.addAll(fallbackModels);
+        models.addAll(policy.fallbackModels);
+        int left = models.size();
         for (String model : models) {
-            Answer answer = ask(failure == null ? request : request.withModel(model));
+            left--;
+            Answer answer = ask(failure == null ? request : request.withModel(model), left > 0);
             if (answer != null) {
                 return new Made(answer, model, requests);
             }
@@ -93,15 +105,24 @@ public final class Attempts {
                 break;
             }
         }
-        throw failure.after(requests, asked);
+        throw last(failure);
     }
 
-    /** Asks one model, again where that can help; null: in vain, for {@link #failure}. */
-    private Answer ask(ChatRequest request) throws Failure {
-        int again = 0;
+    /** A connection that could not be had costs nothing: the SDKs may try it again, whatever was before. */
+    private Failure last(Failure last) {
+        return last.after(requests, asked, insisted && last.retryability() != Retryability.CONNECT);
+    }
+
+    /**
+     * Asks one model, again where that can help; null: in vain, for {@link #failure}.
+     *
+     * @param anotherLeft whether there is another model to be asked
+     */
+    private Answer ask(ChatRequest request, boolean anotherLeft) throws Failure {
         while (true) {
             requireTime();
             if (failure != null) {
+                insisted |= failure.hasNoRoom() && request.model().equals(asked);
                 LOG.infof("request %s: attempt %d, after %s%s", sender.requestId(), requests + 1, failure.outline(),
                         request.model().equals(asked) ? "" : ": another model, " + request.model());
             }
@@ -116,13 +137,14 @@ public final class Attempts {
                 requests--;
                 continue; // the connections from before are closed by now, so this cannot go on
             }
-            if (failure.retryability() == Retryability.ANOTHER_KEY && sender.key().renew(deadline.left())) {
+            if (failure.retryability() == Retryability.ANOTHER_KEY && !keyRenewed && sender.key().renew(deadline.left())) {
+                keyRenewed = true;
                 continue; // another key is no retry
             }
-            if (again == retries || !waits(again)) {
+            if (retries == policy.retries || !waits(anotherLeft)) {
                 return null;
             }
-            again++;
+            retries++;
         }
     }
 
@@ -130,16 +152,20 @@ public final class Attempts {
         if (deadline.isOver()) {
             var none = new Failure(ChatError.timeout("no time left to ask the upstream: raise the function's timeout"
                     + " (Timeout in template.yaml)"));
-            throw (failure != null ? failure : none).after(requests, asked);
+            throw last(failure != null ? failure : none);
         }
     }
 
-    /** Sleeps as long as must be waited before the same model is asked again; false, at once: that cannot help, or would end too late. */
-    private boolean waits(int again) {
-        Optional<Duration> wait = wait(failure, again, Instant.now(), ThreadLocalRandom.current().nextDouble());
-        if (wait.isEmpty() || wait.get().compareTo(deadline.left()) >= 0) {
+    /** Sleeps as long as must be waited before the same model is asked again; false, at once: that cannot help, or takes too long. */
+    private boolean waits(boolean anotherLeft) {
+        Duration left = policy.maxWait.minus(waited);
+        Optional<Duration> wait = wait(failure, retries, left, Instant.now(), ThreadLocalRandom.current().nextDouble());
+        boolean movesOn = anotherLeft && failure.retryability().allowsAnotherModel();
+        Duration most = movesOn && left.compareTo(MAX_WAIT_BEFORE_ANOTHER_MODEL) > 0 ? MAX_WAIT_BEFORE_ANOTHER_MODEL : left;
+        if (wait.isEmpty() || wait.get().compareTo(most) > 0 || wait.get().compareTo(deadline.left()) >= 0) {
             return false;
         }
+        waited = waited.plus(wait.get());
         try {
             TimeUnit.NANOSECONDS.sleep(wait.get().toNanos());
         } catch (InterruptedException e) {
@@ -152,12 +178,16 @@ public final class Attempts {
      * How long to wait before the same model is asked again; empty: it is not.
      *
      * @param again how often that was done already
+     * @param left bounds our own back-off, and not what the upstream asks for
      * @param share of the back-off, 0 to 1
      */
-    static Optional<Duration> wait(Failure failure, int again, Instant now, double share) {
+    static Optional<Duration> wait(Failure failure, int again, Duration left, Instant now, double share) {
         return switch (failure.retryability()) {
             case AT_ONCE -> Optional.of(Duration.ZERO);
-            case CONNECT, LATER -> Optional.of(retryAfter(failure.error().headers(), now).orElseGet(() -> backOff(again, share)));
+            case CONNECT, LATER -> RetryAfter.of(failure.error().headers(), now).or(() -> {
+                Duration backOff = backOff(again, share);
+                return Optional.of(backOff.compareTo(left) > 0 ? left : backOff);
+            });
             case NEVER, UNSENT, ANOTHER_MODEL, ANOTHER_KEY -> Optional.empty();
         };
     }
@@ -165,31 +195,5 @@ public final class Attempts {
     private static Duration backOff(int again, double share) {
         long millis = Math.min(MAX_WAIT.toMillis(), FIRST_WAIT.toMillis() << Math.min(again, 10));
         return Duration.ofNanos((long) (TimeUnit.MILLISECONDS.toNanos(millis) * share));
-    }
-
-    /** What the upstream asks for: {@code retry-after-ms}, or {@code Retry-After} in seconds or as a date (RFC 9110, 10.2.3). */
-    private static Optional<Duration> retryAfter(Map<String, String> headers, Instant now) {
-        return millis(headers.get("retry-after-ms"), 1)
-                .or(() -> millis(headers.get("retry-after"), 1000))
-                .or(() -> date(headers.get("retry-after"), now))
-                .map(wait -> wait.isNegative() ? Duration.ZERO : wait);
-    }
-
-    private static Optional<Duration> millis(String number, int unit) {
-        try {
-            double millis = number == null ? Double.NaN : Double.parseDouble(number.strip()) * unit;
-            return millis >= 0 && millis < Long.MAX_VALUE ? Optional.of(Duration.ofMillis((long) Math.ceil(millis))) : Optional.empty();
-        } catch (NumberFormatException e) {
-            return Optional.empty();
-        }
-    }
-
-    private static Optional<Duration> date(String text, Instant now) {
-        try {
-            return text == null ? Optional.empty()
-                    : Optional.of(Duration.between(now, DateTimeFormatter.RFC_1123_DATE_TIME.parse(text.strip(), Instant::from)));
-        } catch (DateTimeException e) {
-            return Optional.empty(); // not a date either
-        }
     }
 }

@@ -1,105 +1,41 @@
 package chatlambda.upstream;
 
 import chatlambda.chat.ChatError;
-import io.vertx.core.Context;
-import io.vertx.core.Vertx;
-import io.vertx.core.buffer.Buffer;
-import io.vertx.core.http.HttpClientRequest;
-import io.vertx.core.http.HttpClientResponse;
+import chatlambda.chat.EventStream;
+import chatlambda.chat.Usage;
+import java.io.ByteArrayOutputStream;
 import java.io.Closeable;
 import java.time.Duration;
-import java.time.Instant;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
-import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.TimeUnit;
 
-/**
- * A completion that comes in chunks, each what has arrived from the upstream since the last one. A reader that is slow stops the
- * upstream after a few chunks; nothing is dropped, and memory does not grow with the stream's length. For one thread.
- *
- * <p>Read from the Vert.x client below the REST client, because the {@code InputStream} that a declarative method can return (3.34.1,
- * {@code VertxClientInputStream}) drops what has arrived when the connection is lost right after it (316 and 326 times of 1,000 where
- * the upstream wrote two chunks and closed, on a JVM on two cores), gives up after a fixed 100 seconds of silence, and on
- * {@code close} reads on to the end of a stream that costs money by the token.
- */
+/** A completion that comes as server-sent events, whole ones, as soon as they are here. For one thread. */
 public final class CompletionStream implements Answer, Closeable {
 
-    /** How many of the upstream's chunks may wait here. */
-    private static final int WINDOW = 8;
-    /** How long {@link #finish} waits. */
-    private static final Duration FINISH = Duration.ofMillis(50);
-    private static final Object END = new Object();
+    /** Bytes of comments that wait for the first event. */
+    private static final int MAX_WAITING = 64 * 1024;
+    private static final Duration A_WHILE = Duration.ofMinutes(1);
     private static final byte[] NOTHING = {};
 
-    /**
-     * Where a stream comes from.
-     *
-     * @param arrived the chunks of each read, in the end {@link #END} or what went wrong
-     */
-    record Source(HttpClientRequest request, HttpClientResponse response, BlockingQueue<Object> arrived) {
-
-        /** Lets the body into a queue, a few chunks ahead of the reader; on the event loop, before the first byte of it. */
-        static Source of(HttpClientRequest request, HttpClientResponse response) {
-            var arrived = new LinkedBlockingQueue<Object>();
-            var read = new ArrayList<Buffer>();
-            Runnable pass = () -> {
-                if (!read.isEmpty()) {
-                    arrived.add(read.toArray(new Buffer[0]));
-                    read.clear();
-                }
-            };
-            Context eventLoop = Vertx.currentContext();
-            response.pause();
-            response.handler(chunk -> {
-                read.add(chunk);
-                if (read.size() == 1) {
-                    eventLoop.runOnContext(then -> pass.run()); // when the event loop has gone through the whole read
-                }
-            });
-            response.endHandler(end -> {
-                pass.run();
-                arrived.add(END);
-            });
-            response.exceptionHandler(failure -> {
-                response.resume(); // what arrived before the failure comes first
-                eventLoop.runOnContext(then -> {
-                    pass.run();
-                    arrived.add(failure);
-                });
-            });
-            response.fetch(WINDOW);
-            return new Source(request, response, arrived);
-        }
-    }
-
-    private final Source source;
+    private final UpstreamAnswer head;
+    private final UpstreamBody body;
     private final Map<String, String> headers;
-    private final Exchange exchange;
-    private final Reasons reasons;
-    private final Deadline end;
-    private final Duration idle;
-    private final String silent;
-    /** For the next chunk, while it is waited for; else null. */
-    private Deadline nextChunk;
-    private boolean ended;
+    private final EventStream events = new EventStream();
+    private final long begunAt;
+    /** What has arrived, and is still to go on. */
+    private byte[] waiting;
+    private boolean over;
+    private ChatError failure;
 
     /**
-     * @param end for the whole of it; its remedy is the error's message
-     * @param idle how long it may be silent
-     * @param silent the error's message where it was silent for longer
+     * @param begunAt when the upstream's status line was here, by {@link System#nanoTime}
+     * @param begun the first bytes of the body, which have been read to see what it is
      */
-    CompletionStream(Source source, Map<String, String> headers, Exchange exchange, Reasons reasons, Deadline end,
-            Duration idle, String silent) {
-        this.source = source;
-        this.headers = headers;
-        this.exchange = exchange;
-        this.reasons = reasons;
-        this.end = end;
-        this.idle = idle;
-        this.silent = silent;
+    CompletionStream(UpstreamAnswer head, UpstreamBody body, long begunAt, byte[] begun) {
+        this.head = head;
+        this.body = body;
+        this.begunAt = begunAt;
+        this.headers = head.streamHeaders();
+        this.waiting = events.accept(begun);
     }
 
     @Override
@@ -113,78 +49,112 @@ public final class CompletionStream implements Answer, Closeable {
     }
 
     /**
-     * The next chunk; empty: none came within {@code patience}; null: the stream has ended.
+     * Waits for the first event.
      *
-     * @throws Failure the stream broke off, was silent for too long or did not end in time
+     * @param until how long: after that it comes when it comes
+     * @throws Failure the first event is an error, or the stream ended without one
      */
-    public byte[] next(Duration patience) throws Failure {
-        nextChunk = nextChunk == null ? end.within(idle, silent) : nextChunk;
-        Duration left = nextChunk.left();
-        if (left.isNegative() || left.isZero()) { // also while chunks keep coming
-            throw new Failure(ChatError.timeout(nextChunk.remedy()));
+    void awaitFirstEvent(Deadline until) throws Failure {
+        var arrived = new ByteArrayOutputStream();
+        arrived.writeBytes(waiting);
+        while (!events.hasEvent() && !over && !until.isOver() && arrived.size() < MAX_WAITING) {
+            byte[] chunk = body.next(until.left());
+            over = chunk == null;
+            arrived.writeBytes(over ? events.end(null) : events.accept(chunk));
         }
-        Object next;
-        try {
-            next = source.arrived.poll(Math.min(left.toNanos(), patience.toNanos()), TimeUnit.NANOSECONDS);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new Failure(ChatError.timeout("interrupted"));
+        waiting = arrived.toByteArray();
+        if (events.firstIsError()) {
+            throw head.firstEvent(events.error());
         }
-        if (next == null) {
-            return NOTHING;
+        if (events.failure() != null) {
+            throw new Failure(events.failure().with(head.passedOn()));
         }
-        nextChunk = null;
-        if (next instanceof Buffer[] read) {
-            return all(read);
-        }
-        ended = true;
-        if (next instanceof Throwable told) {
-            Throwable seen = exchange.failure();
-            throw new Failure(ChatError.unreachable(reasons.of(seen != null ? seen : told)));
-        }
-        return null;
     }
 
-    /** Many small chunks of one read are one write, and what has arrived meanwhile goes with them. */
-    private byte[] all(Buffer[] read) {
-        var chunks = new ArrayList<>(List.of(read));
-        while (source.arrived.peek() instanceof Buffer[] more) {
-            source.arrived.remove();
-            chunks.addAll(List.of(more));
-        }
-        source.response.fetch(chunks.size());
-        int length = 0;
-        for (Buffer chunk : chunks) {
-            length += chunk.length();
-        }
-        byte[] all = new byte[length];
-        length = 0;
-        for (Buffer chunk : chunks) {
-            chunk.getBytes(all, length);
-            length += chunk.length();
-        }
-        return all;
-    }
-
-    /** Waits a moment for an end that should be on its way, so that the connection can be used again. */
-    public void finish() {
-        var moment = Deadline.at(Instant.now().plus(FINISH), "");
-        try {
-            while (!ended && !moment.isOver()) {
-                Object next = source.arrived.poll(moment.left().toNanos(), TimeUnit.NANOSECONDS);
-                ended = next != null && !(next instanceof Buffer[]);
+    /**
+     * All of it, as one body.
+     *
+     * @param limit how many bytes that may be
+     * @throws Failure the first event is an error, or the stream is no whole answer
+     */
+    Completion whole(int limit) throws Failure {
+        var all = new ByteArrayOutputStream();
+        for (byte[] next = NOTHING; next != null && !events.firstIsError(); next = next(A_WHILE)) {
+            all.writeBytes(next);
+            if (all.size() > limit) {
+                throw new Failure(ChatError.tooLong(limit).with(head.passedOn()));
             }
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
+        }
+        if (events.firstIsError()) {
+            throw head.firstEvent(events.error());
+        }
+        if (failure != null) {
+            throw new Failure(failure.with(head.passedOn()));
+        }
+        close();
+        return new Completion(200, headers, all.toByteArray(), usage().withPrice(headers.get(Usage.PRICE)), told());
+    }
+
+    /**
+     * The next events; empty: there were none within {@code patience}; null: the stream has ended. The last ones end with the marker;
+     * where the stream broke off an error event is ahead of it, and {@link #failure} tells why.
+     */
+    public byte[] next(Duration patience) {
+        if (waiting.length > 0) {
+            byte[] next = waiting;
+            waiting = NOTHING;
+            return next;
+        }
+        if (over) {
+            return null;
+        }
+        try {
+            byte[] chunk = events.isComplete() ? null : body.next(patience);
+            boolean isOver = chunk == null || chunk.length == 0 && events.hasMarker(); // for an LF after its CR nobody waits any longer
+            return isOver ? end(null) : events.accept(chunk);
+        } catch (Failure e) {
+            return end(e.error());
         }
     }
 
-    /** Unless it has ended, the upstream's work is called off. */
+    private byte[] end(ChatError lost) {
+        over = true;
+        byte[] last = events.end(lost);
+        failure = events.failure();
+        return last.length == 0 ? null : last;
+    }
+
+    /** Whether nothing has gone on of an event whose end is still to come: something else may go out here. */
+    public boolean isBetweenEvents() {
+        return events.isBetweenEvents();
+    }
+
+    /** When the upstream's status line was here, by {@link System#nanoTime}. */
+    public long begunAt() {
+        return begunAt;
+    }
+
+    /** Why the stream is no whole answer; null: it is one, or has not ended yet. */
+    public ChatError failure() {
+        return failure;
+    }
+
+    /** The error that the upstream has told in an event; null: none. */
+    public ChatError told() {
+        return head.told(events.error());
+    }
+
+    /** What the stream has told of what it took. */
+    public Usage usage() {
+        return head.redacted(events.usage());
+    }
+
+    /** If the stream has ended, its connection is used again; else the upstream's work is called off. */
     @Override
     public void close() {
-        if (!ended) {
-            ended = true;
-            source.request.reset();
+        if (over && failure == null) {
+            body.finish();
         }
+        body.close();
     }
 }

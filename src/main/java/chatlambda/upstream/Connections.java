@@ -61,10 +61,10 @@ final class Connections {
      * know it yet, because the timers that would tell stood still with it: those are not used again. Nor are those that were opened for
      * a request which had been given up by then: the REST client (3.34.1) leaves them leased for ever.
      *
-     * @param bound how many bytes its answer may have
+     * @param bound how many bytes the body of its answer may have
      * @return names itself in the header {@link ChatCompletions#EXCHANGE}; to be closed when it has its answer, or none
      */
-    Exchange begin(long bound) {
+    Exchange begin(int bound) {
         long now = System.currentTimeMillis();
         drop(codec -> !codec.isWanted() || now - codec.lastUsed() > keepAlive.toMillis());
         var exchange = new Exchange(this, Long.toString(exchanges.incrementAndGet()), bound, !open.isEmpty());

@@ -17,7 +17,7 @@ final class Exchange implements Closeable {
 
     private final Connections connections;
     private final String id;
-    private final long bound;
+    private final int bound;
     private final boolean foundKept;
     private final long askedAt = System.nanoTime();
 
@@ -25,6 +25,7 @@ final class Exchange implements Closeable {
     private volatile boolean sent;
     private volatile long sentAt;
     private volatile long read;
+    private volatile boolean tooLong;
 
     // These only the event loop uses.
     /** Bytes of the request's body that have been written. */
@@ -33,14 +34,18 @@ final class Exchange implements Closeable {
     long ahead;
     /** Whether the head of the final answer has arrived. */
     boolean headed;
+    /** Whether that tells of an error. */
+    boolean failed;
+    /** Bytes of the final answer's body that have arrived. */
+    long body;
     /** Whether the connection may be used again after this answer, as far as its head tells. */
     boolean reusable;
 
     /**
-     * @param bound how many bytes its answer may have
+     * @param bound how many bytes the body of its answer may have
      * @param foundKept whether there were connections from before
      */
-    Exchange(Connections connections, String id, long bound, boolean foundKept) {
+    Exchange(Connections connections, String id, int bound, boolean foundKept) {
         this.connections = connections;
         this.id = id;
         this.bound = bound;
@@ -77,8 +82,18 @@ final class Exchange implements Closeable {
         read += bytes; // only the event loop writes it
     }
 
+    /** How many bytes the body of its answer may have. */
+    int bound() {
+        return bound;
+    }
+
+    void tooLong() {
+        tooLong = true;
+    }
+
+    /** Whether its answer has been given up for its length. */
     boolean isTooLong() {
-        return read > bound;
+        return tooLong;
     }
 
     /** Whether nothing of the request has left this process. */

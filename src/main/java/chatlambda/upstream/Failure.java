@@ -56,9 +56,18 @@ public final class Failure extends Exception {
         this.model = model;
     }
 
-    /** The same as the end of an invocation's requests. */
-    Failure after(int itsRequests, String itsModel) {
-        return new Failure(error, retryability, getMessage(), itsRequests, itsModel);
+    /**
+     * The same as the end of an invocation's requests.
+     *
+     * @param inVain whether asking again has been tried, and did not help
+     */
+    Failure after(int itsRequests, String itsModel, boolean inVain) {
+        return new Failure(inVain ? error.notRetryable() : error, retryability, getMessage(), itsRequests, itsModel);
+    }
+
+    /** Whether the upstream has told by its status that it has no room now. */
+    boolean hasNoRoom() {
+        return error.kind() == ChatError.Kind.UpstreamError && (error.status() == 429 || error.status() == 503 || error.status() == 529);
     }
 
     /** What the caller reads. */

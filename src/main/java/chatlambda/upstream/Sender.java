@@ -9,6 +9,7 @@ import chatlambda.chat.UpstreamKey;
  * @param key goes upstream as a bearer key
  * @param traceparent W3C's header, or null
  * @param traceId X-Ray's header, or null
+ * @param maxAnswer bytes of a whole answer that its front door takes: no more of one are read
  */
-public record Sender(String requestId, UpstreamKey key, String traceparent, String traceId) {
+public record Sender(String requestId, UpstreamKey key, String traceparent, String traceId, int maxAnswer) {
 }

@@ -2,8 +2,10 @@ package chatlambda.upstream;
 
 import chatlambda.chat.ChatError;
 import chatlambda.chat.ChatRequest;
-import chatlambda.upstream.CompletionStream.Source;
+import chatlambda.chat.EventStream;
+import chatlambda.chat.Redaction;
 import chatlambda.upstream.Failure.Retryability;
+import chatlambda.upstream.UpstreamBody.Source;
 import io.netty.buffer.Unpooled;
 import io.quarkus.rest.client.reactive.QuarkusRestClientBuilder;
 import io.quarkus.tls.TlsConfiguration;
@@ -25,6 +27,8 @@ import java.io.UncheckedIOException;
 import java.net.URI;
 import java.security.GeneralSecurityException;
 import java.time.Duration;
+import java.time.Instant;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -50,8 +54,6 @@ public final class Upstream {
     private static final Duration A_WHILE = Duration.ofMinutes(1);
     /** The client copies a body of bytes twice; what is larger goes through it in slices, uncopied. */
     private static final int SLICE = 64 * 1024;
-    /** What is no stream is read whole, to see whether it is a completion. */
-    private static final int MAX_WHOLE = 32 * 1024 * 1024;
     /** Of an answer; a sound server sends far fewer. */
     private static final int MAX_FIELDS = 200;
 
@@ -59,11 +61,12 @@ public final class Upstream {
      * @param base the address that {@code /chat/completions} is added to
      * @param timeout of one answer, from its request to its last byte
      * @param streamIdleTimeout how long a stream may be silent
+     * @param firstEvent how long an answer may wait for a stream's first event, which tells its status
      * @param keepAlive how long a connection may have been idle, by the clock on the wall, to be used again
      * @param streams whether a request for a stream is answered as it comes; else its text comes whole
      */
-    public record Options(URI base, Duration connectTimeout, Duration timeout, Duration streamIdleTimeout, Duration keepAlive,
-            boolean streams) {
+    public record Options(URI base, Duration connectTimeout, Duration timeout, Duration streamIdleTimeout, Duration firstEvent,
+            Duration keepAlive, boolean streams) {
     }
 
     private final Options options;
@@ -143,14 +146,13 @@ public final class Upstream {
     /**
      * Asks once.
      *
-     * @return a stream, where the request asks for one and the upstream answers with one; else the whole completion
+     * @return a stream, where the request asks for one, the upstream answers with one, and it may go on as it comes; else all of it
      * @throws Failure the upstream's own error, or why there was no answer
      */
     public Answer ask(ChatRequest request, Sender sender, Deadline deadline) throws Failure {
         Deadline bound = deadline.within(options.timeout, RAISE_TIMEOUT);
-        boolean stream = options.streams && request.stream();
-        // A stream may go on for ever; what is read whole has a bound, and a head, and interim answers ahead of it.
-        try (Exchange exchange = connections.begin(stream ? Long.MAX_VALUE : MAX_WHOLE + 2 * UpstreamCodec.MAX_HEAD)) {
+        boolean stream = request.stream();
+        try (Exchange exchange = connections.begin(stream ? Integer.MAX_VALUE : sender.maxAnswer())) { // a stream may go on for ever
             String key = sender.key().value();
             return stream ? stream(exchange, request, sender, key, bound) : whole(exchange, request, sender, key, bound);
         }
@@ -174,7 +176,12 @@ public final class Upstream {
         requireFewFields(response.getStringHeaders().values().stream().mapToInt(List::size).sum());
         var headers = new TreeMap<String, String>();
         response.getStringHeaders().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), String.join(", ", values)));
-        return new UpstreamAnswer(response.getStatus(), headers, body(response), key, sender.key()).completion();
+        return new UpstreamAnswer(response.getStatus(), headers, body(response), new Redaction(key), sender.key())
+                .decoded(maxBody(response.getStatus(), sender)).completion(false);
+    }
+
+    private static int maxBody(int status, Sender sender) {
+        return status >= 200 && status < 300 ? sender.maxAnswer() : UpstreamError.MAX_BODY;
     }
 
     private Answer stream(Exchange exchange, ChatRequest request, Sender sender, String key, Deadline bound) throws Failure {
@@ -185,16 +192,62 @@ public final class Upstream {
             requireFewFields(fields);
         }
         var headers = headers(source.response().headers());
-        var head = new UpstreamAnswer(source.response().statusCode(), headers, NO_BODY, key, sender.key());
-        if (head.isCompletionStream()) {
-            var end = new Deadline(bound.at(), bound.span(), "the stream had no end in time: " + bound.remedy());
-            return new CompletionStream(source, head.streamHeaders(), exchange, reasons, end, options.streamIdleTimeout,
-                    "the stream was silent for " + Reasons.seconds(options.streamIdleTimeout)
-                            + ": raise chat.stream-idle-timeout (CHAT_STREAM_IDLE_TIMEOUT)");
+        var head = new UpstreamAnswer(source.response().statusCode(), headers, NO_BODY, new Redaction(key), sender.key());
+        long begunAt = System.nanoTime();
+        var body = new UpstreamBody(source, exchange, reasons, new Deadline(bound.at(), bound.span(), reasons.late(bound)));
+        boolean streams = false;
+        try {
+            head.requirePlainStream();
+            Deadline until = bound; // it may be a whole answer: before its first bytes nothing of it can go out
+            if (head.isLabelledAsEvents()) {
+                expectEvents(body, bound);
+                until = firstEvent();
+            }
+            byte[] begun = head.mayBeEvents() ? beginning(body, until) : NO_BODY;
+            if (head.mayBeEvents() && head.isEvents(begun, begun.length)) {
+                expectEvents(body, bound);
+                var stream = new CompletionStream(head, body, begunAt, begun);
+                if (!options.streams) {
+                    return stream.whole(sender.maxAnswer());
+                }
+                stream.awaitFirstEvent(head.isLabelledAsEvents() ? until : firstEvent());
+                streams = true;
+                return stream;
+            }
+            byte[] whole = readAll(body, begun, sender.maxAnswer());
+            return new UpstreamAnswer(head.status(), headers, whole, head.redaction(), sender.key())
+                    .decoded(maxBody(head.status(), sender)).completion(true);
+        } finally {
+            if (!streams) {
+                body.close();
+            }
         }
-        var end = new Deadline(bound.at(), bound.span(), reasons.late(bound));
-        byte[] body = readAll(new CompletionStream(source, Map.of(), exchange, reasons, end, end.span(), end.remedy()));
-        return new UpstreamAnswer(head.status(), headers, body, key, sender.key()).completion();
+    }
+
+    /** How long the answer's status may wait for it. */
+    private Deadline firstEvent() {
+        return Deadline.at(Instant.now().plus(options.firstEvent), "");
+    }
+
+    private void expectEvents(UpstreamBody body, Deadline bound) {
+        body.bound(new Deadline(bound.at(), bound.span(), "the stream had no end in time: " + bound.remedy()), options.streamIdleTimeout,
+                "the stream was silent for " + Reasons.seconds(options.streamIdleTimeout)
+                        + ": raise chat.stream-idle-timeout (CHAT_STREAM_IDLE_TIMEOUT)");
+    }
+
+    /** As many of the first bytes as tell whether they are events, if they come in time. */
+    private static byte[] beginning(UpstreamBody body, Deadline until) throws Failure {
+        byte[] begun = NO_BODY;
+        while (EventStream.kind(begun, begun.length) == EventStream.Kind.UNDECIDED && begun.length < SLICE && !until.isOver()) {
+            byte[] chunk = body.next(until.left());
+            if (chunk == null) {
+                break;
+            }
+            int length = begun.length;
+            begun = Arrays.copyOf(begun, length + chunk.length);
+            System.arraycopy(chunk, 0, begun, length, chunk.length);
+        }
+        return begun;
     }
 
     /** Sends the request and waits for the answer's head. */
@@ -257,7 +310,7 @@ public final class Upstream {
      */
     private Failure failed(Exchange exchange, Throwable told) {
         if (exchange.isTooLong()) {
-            return new Failure(ChatError.tooLong(MAX_WHOLE));
+            return new Failure(ChatError.tooLong(exchange.bound()));
         }
         Throwable seen = exchange.failure();
         Throwable failure = seen != null ? seen : told;
@@ -278,17 +331,15 @@ public final class Upstream {
         }
     }
 
-    private static byte[] readAll(CompletionStream answer) throws Failure {
-        var body = new ByteArrayOutputStream();
-        try (answer) {
-            for (byte[] chunk; (chunk = answer.next(A_WHILE)) != null;) {
-                body.writeBytes(chunk);
-                if (body.size() > MAX_WHOLE) {
-                    throw new Failure(ChatError.tooLong(MAX_WHOLE));
-                }
+    private static byte[] readAll(UpstreamBody body, byte[] begun, int limit) throws Failure {
+        var all = new ByteArrayOutputStream();
+        for (byte[] chunk = begun; chunk != null; chunk = body.next(A_WHILE)) {
+            all.writeBytes(chunk);
+            if (all.size() > limit) {
+                throw new Failure(ChatError.tooLong(limit));
             }
         }
-        return body.toByteArray();
+        return all.toByteArray();
     }
 
     private static Multi<io.vertx.mutiny.core.buffer.Buffer> slices(byte[] body) {

@@ -8,6 +8,7 @@ import io.netty.channel.nio.AbstractNioChannel;
 import io.netty.handler.codec.DecoderException;
 import io.netty.handler.codec.http.DefaultHttpHeaders;
 import io.netty.handler.codec.http.DefaultHttpResponse;
+import io.netty.handler.codec.http.DefaultLastHttpContent;
 import io.netty.handler.codec.http.HttpContent;
 import io.netty.handler.codec.http.HttpDecoderConfig;
 import io.netty.handler.codec.http.HttpHeaderNames;
@@ -161,6 +162,7 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
             if (message instanceof HttpRequest request) {
                 String id = request.headers().get(ChatCompletions.EXCHANGE);
                 request.headers().remove(ChatCompletions.EXCHANGE);
+                request.headers().set(HttpHeaderNames.ACCEPT_ENCODING, HttpHeaderValues.IDENTITY); // its bytes go on as they are
                 Exchange taken = connections.take(id);
                 if (taken == null) { // who asked has given up: nothing goes out
                     ReferenceCountUtil.release(message);
@@ -206,11 +208,6 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
             }
             lastUsed = System.currentTimeMillis();
             exchange.read(bytes.readableBytes());
-            if (exchange.isTooLong()) {
-                bytes.release();
-                context.close();
-                return;
-            }
             super.channelRead(context, message);
         }
 
@@ -236,12 +233,52 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
                     return;
                 }
                 its.headed = true;
+                its.failed = head.status().codeClass() != HttpStatusClass.SUCCESS;
                 requireKnownCoding(head.headers());
                 boolean unread = head.status().code() >= 400 && its.written > SURELY_READ; // refused by its head, perhaps
                 its.reusable = its.isSent() && !unread && HttpUtil.isKeepAlive(head);
             }
-            if (out.get(out.size() - 1) instanceof LastHttpContent last && last.decoderResult().isSuccess()) {
-                endAnswer(its, context, in.isReadable());
+            boolean isCut = isCut(its, context, out, first);
+            if (!out.isEmpty() && out.get(out.size() - 1) instanceof LastHttpContent last && last.decoderResult().isSuccess()) {
+                endAnswer(its, context, isCut || in.isReadable());
+            }
+        }
+
+        /**
+         * Counts the body's bytes. What is longer than its bound is given up, and its connection closed; but of an error the beginning is
+         * the whole answer then.
+         */
+        private boolean isCut(Exchange its, ChannelHandlerContext context, List<Object> out, int first) {
+            int bound = its.failed ? UpstreamError.MAX_BODY : its.bound();
+            for (int i = first; i < out.size(); i++) {
+                if (!(out.get(i) instanceof HttpContent content)) {
+                    continue;
+                }
+                int left = (int) (bound - its.body);
+                its.body += content.content().readableBytes();
+                if (its.body <= bound) {
+                    continue;
+                }
+                Object last = its.failed ? new DefaultLastHttpContent(content.content().readRetainedSlice(left)) : null;
+                while (out.size() > i) {
+                    ReferenceCountUtil.release(out.remove(out.size() - 1));
+                }
+                if (last != null) {
+                    out.add(last);
+                } else {
+                    its.tooLong();
+                    context.close();
+                }
+                return true;
+            }
+            return false;
+        }
+
+        /** What is left when the connection ends belongs to nobody, unless an answer is awaited. */
+        @Override
+        protected void decodeLast(ChannelHandlerContext context, ByteBuf in, List<Object> out) throws Exception {
+            if (exchange != null) {
+                super.decodeLast(context, in, out);
             }
         }
 

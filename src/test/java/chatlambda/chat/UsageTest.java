@@ -37,7 +37,9 @@ class UsageTest {
     }
 
     private static Usage ofEvents(String events) {
-        return UsageReader.ofEvents(events.getBytes(StandardCharsets.UTF_8));
+        var stream = new EventStream();
+        stream.accept(events.getBytes(StandardCharsets.UTF_8));
+        return stream.usage();
     }
 
     @ParameterizedTest
@@ -95,7 +97,23 @@ class UsageTest {
                 + "data: {\"meta\":{\"usage\":{\"usd_spent\":2}}}\n\n")));
     }
 
-    /** OpenRouter sends comments while it waits; what is kept of a long stream begins amid an event, and a broken one ends so. */
+    /** Also when 20 KB of text follow them in that event. */
+    @Test
+    void theCountsAreFoundWhereverTheyStand() {
+        assertEquals("3 4 -1 NaN", told(ofEvents("data: {\"usage\":{\"prompt_tokens\":1}}\n\ndata: {\"usage\":{\"prompt_tokens\":3,"
+                + "\"completion_tokens\":4},\"choices\":[{\"delta\":{\"content\":\"" + "x".repeat(20_000) + "\"}}]}\n\n"
+                + "data: {\"usage\":{\"total_tokens\":9}}\n\n")));
+    }
+
+    @Test
+    void theCountsAreFoundWhereGroqAndMoonshotPutThem() {
+        String usage = "\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}";
+        assertEquals("3 4 -1 NaN", told(ofEvents("data: {\"choices\":[],\"x_groq\":{\"id\":\"r\",\"usage\":null," + usage + "}}\n\n")));
+        assertEquals("3 4 -1 NaN", told(ofEvents("data: {\"choices\":[{\"index\":0," + usage + ",\"finish_reason\":\"stop\"}]}\n\n")));
+        assertEquals("-1 -1 -1 NaN", told(ofEvents("data: {\"choices\":[{\"delta\":{" + usage + "}}],\"x_groq\":[{" + usage + "}]}\n\n")));
+    }
+
+    /** OpenRouter sends comments while it waits; a broken stream ends amid an event. */
     @Test
     void theModelThatAStreamsChunksNameIsToldWhateverStandsAroundThem() {
         String chunks = "data: {\"model\":\"m-1\"}\n\ndata: {\"model\":\"m-2\"}\n\n";

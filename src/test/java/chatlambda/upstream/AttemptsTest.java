@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import chatlambda.chat.ChatError;
 import chatlambda.chat.ChatRequest;
 import chatlambda.chat.Limits;
+import chatlambda.chat.Redaction;
 import chatlambda.chat.UpstreamKey;
 import chatlambda.chat.Usage;
 import chatlambda.upstream.Attempts.Ask;
@@ -30,7 +31,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 class AttemptsTest {
 
     private static final Instant NOW = Instant.parse("2026-11-22T12:00:00Z");
-    private static final Completion FINE = new Completion(200, Map.of(), new byte[0], Usage.NONE);
+    private static final Completion FINE = new Completion(200, Map.of(), new byte[0], Usage.NONE, null);
 
     private static Failure failure(Retryability retryability) {
         return failure(retryability, Map.of());
@@ -41,7 +42,7 @@ class AttemptsTest {
     }
 
     /** The attempts of one invocation, whose outcomes are given. */
-    private record Attempted(int retries, List<String> fallbacks, Deadline deadline, UpstreamKey key) {
+    private record Attempted(Attempts.Policy policy, Deadline deadline, UpstreamKey key) {
 
         /** Asks with the given outcomes, one after the other; tells which models were asked. */
         List<String> models(Object... outcomes) {
@@ -58,7 +59,7 @@ class AttemptsTest {
                 assertEquals(asked.get(asked.size() - 1), made.model());
                 asked.add("answered");
             } catch (Failure e) {
-                assertSame(((Failure) outcomes[asked.size() - 1]).error(), e.error(), "the last failure is the one that is told");
+                assertEquals(((Failure) outcomes[asked.size() - 1]).error().getMessage(), e.error().getMessage());
                 assertEquals(asked.size(), e.requests());
                 assertEquals(asked.get(asked.size() - 1), e.model());
             }
@@ -66,17 +67,21 @@ class AttemptsTest {
         }
 
         Made make(Ask upstream) throws Failure {
-            return Attempts.make(upstream, request(), retries, fallbacks, new Sender("r", key, null, null), deadline);
+            return Attempts.make(upstream, request(), policy, new Sender("r", key, null, null, 1), deadline);
         }
 
         Attempted until(Duration left) {
-            return new Attempted(retries, fallbacks, Deadline.at(Instant.now().plus(left), "wait"), key);
+            return new Attempted(policy, Deadline.at(Instant.now().plus(left), "wait"), key);
+        }
+
+        Attempted waiting(Duration most) {
+            return new Attempted(new Attempts.Policy(policy.retries(), most, policy.fallbackModels()), deadline, key);
         }
 
         /** @param found whether there is another key, each time that one is looked for */
         Attempted renewing(Boolean... found) {
             Iterator<Boolean> next = List.of(found).iterator();
-            return new Attempted(retries, fallbacks, deadline, new UpstreamKey() {
+            return new Attempted(policy, deadline, new UpstreamKey() {
                 @Override
                 public String value() {
                     return "sk-test-key";
@@ -111,7 +116,8 @@ class AttemptsTest {
     }
 
     private static Attempted attempts(int retries, String... fallbacks) {
-        return new Attempted(retries, List.of(fallbacks), deadline(Duration.ofMinutes(1)), () -> "sk-test-key");
+        var policy = new Attempts.Policy(retries, Duration.ofSeconds(10), List.of(fallbacks));
+        return new Attempted(policy, deadline(Duration.ofMinutes(1)), () -> "sk-test-key");
     }
 
     @Test
@@ -141,11 +147,68 @@ class AttemptsTest {
         assertEquals(List.of(asked.split(" ")), attempts(retries).models(failures));
     }
 
-    @Test
-    void eachModelIsAskedAgainBeforeTheNextOne() {
+    /** The retries are the invocation's: 1 + 3 + 2 requests are the most, in whatever order. */
+    @ParameterizedTest
+    @CsvSource({ "0, a b c", "1, a a b c", "3, a a a a b c" })
+    void retriesAreNotEachModels(int retries, String asked) {
         Object[] failures = new Object[10];
         Arrays.setAll(failures, i -> failure(Retryability.LATER, Map.of("retry-after", "0")));
-        assertEquals(List.of("a", "a", "b", "b", "c", "c"), attempts(1, "b", "a", "c", "b").models(failures));
+        assertEquals(List.of(asked.split(" ")), attempts(retries, "b", "a", "c", "b").models(failures));
+    }
+
+    @Test
+    void aRetryThatWasNotNeededForOneModelIsThereForTheNext() {
+        Failure busy = failure(Retryability.LATER, Map.of("retry-after", "0"));
+        assertEquals(List.of("a", "b", "b", "answered"), attempts(1, "b").models(failure(Retryability.ANOTHER_MODEL), busy, FINE));
+    }
+
+    @Test
+    void allWaitsTogetherStayWithinTheirBound() {
+        Failure wait = failure(Retryability.LATER, Map.of("retry-after-ms", "40"));
+        Object[] failures = new Object[10];
+        Arrays.setAll(failures, i -> wait);
+        assertEquals(List.of("a", "a", "a"), attempts(9).waiting(Duration.ofMillis(100)).models(failures));
+        assertEquals(List.of("a"), attempts(9).waiting(Duration.ofMillis(39)).models(failures));
+        assertEquals(List.of("a"), attempts(9).models(failure(Retryability.LATER, Map.of("retry-after", "11"))));
+        assertEquals(List.of("a", "a", "answered"), attempts(1).waiting(Duration.ZERO).models(failure(Retryability.LATER), FINE),
+                "our own back-off is cut to what is left");
+    }
+
+    @Test
+    void whereAnotherModelIsLeftNobodyWaitsForMoreThanASecond() {
+        Failure long1 = failure(Retryability.LATER, Map.of("retry-after-ms", "1001"));
+        assertEquals(List.of("a", "b", "answered"), attempts(1, "b").models(long1, FINE));
+        assertEquals(List.of("a", "b", "b", "answered"), attempts(1, "b").models(long1, failure(Retryability.LATER,
+                Map.of("retry-after-ms", "1001")), FINE), "the last one is waited for");
+    }
+
+    /** What the SDKs are told once an upstream without room was asked again in vain, so that they do not multiply it. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', nullValues = "-", textBlock = """
+            1 | -   | 429 LATER                       | -
+            1 | -   | 429 LATER, 429 LATER            | false
+            1 | -   | 503 LATER, 500 NEVER            | false
+            1 | -   | 529 LATER, 529 LATER            | false
+            1 | -   | 502 LATER, 502 LATER            | -
+            0 | b   | 429 LATER, 404 ANOTHER_MODEL    | -
+            0 | b   | 503 LATER, 503 LATER            | -
+            1 | b   | 503 LATER, 503 LATER, 404 ANOTHER_MODEL | false
+            0 | b   | 404 ANOTHER_MODEL, 429 LATER    | -
+            1 | -   | 429 LATER, 502 CONNECT          | -
+            1 | -   | 502 CONNECT, 502 CONNECT        | -
+            """)
+    void whatWasAskedAgainInVainIsNotToBeAskedAgain(int retries, String fallback, String outcomes, String said) {
+        var failures = new ArrayList<Object>();
+        for (String outcome : outcomes.split(", ")) {
+            int status = Integer.parseInt(outcome.substring(0, 3));
+            var error = new ChatError(ChatError.Kind.UpstreamError, status, "t", null, null, "no").with("retry-after", failures.isEmpty()
+                    && outcomes.length() > 12 && retries > 0 ? "0" : "60");
+            failures.add(new Failure(error.with("x-should-retry", "true"), Retryability.valueOf(outcome.substring(4)), "no"));
+        }
+        Iterator<Object> next = failures.iterator();
+        var attempts = fallback == null ? attempts(retries) : attempts(retries, fallback);
+        var failure = assertThrows(Failure.class, () -> attempts.make((each, sender, until) -> outcome(next.next())));
+        assertEquals(said == null ? "true" : said, failure.error().headers().get("x-should-retry"));
     }
 
     @Test
@@ -171,6 +234,8 @@ class AttemptsTest {
         assertEquals(List.of("a"), attempts(3, "b").models(failure(Retryability.ANOTHER_KEY)));
         assertEquals(List.of("a", "a", "a", "answered"), attempts(1).renewing(true).models(failure(Retryability.ANOTHER_KEY),
                 failure(Retryability.AT_ONCE), FINE));
+        assertEquals(List.of("a", "a"), attempts(3).renewing(true, true).models(failure(Retryability.ANOTHER_KEY),
+                failure(Retryability.ANOTHER_KEY)), "one more for a renewed key, not more");
     }
 
     @Test
@@ -229,13 +294,14 @@ class AttemptsTest {
         if (millis != null) {
             headers.put("retry-after-ms", millis);
         }
-        assertEquals(Optional.ofNullable(wait), Attempts.wait(failure(retryability, headers), again, NOW, share));
+        assertEquals(Optional.ofNullable(wait), Attempts.wait(failure(retryability, headers), again, Duration.ofMinutes(1), NOW, share));
     }
 
     @Test
     void anUpstreamThatWantsNoRetryGetsNone() {
-        var answer = new UpstreamAnswer(429, Map.of("x-should-retry", "false"), new byte[0], "sk-test-key", () -> "sk-test-key");
-        assertEquals(Retryability.ANOTHER_MODEL, assertThrows(Failure.class, answer::completion).retryability());
+        var answer = new UpstreamAnswer(429, Map.of("x-should-retry", "false"), new byte[0], new Redaction("sk-test-key"),
+                () -> "sk-test-key");
+        assertEquals(Retryability.ANOTHER_MODEL, assertThrows(Failure.class, () -> answer.completion(true)).retryability());
     }
 
     @Test
@@ -247,7 +313,22 @@ class AttemptsTest {
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
             429 | {} | LATER
-            502 | {} | LATER
+            502 | {} | NEVER
+            529 | {} | LATER
+            429 | {"error":{"message":"pay","type":"insufficient_quota"}} | NEVER
+            429 | {"error":{"message":"pay","code":"billing_hard_limit_reached"}} | NEVER
+            429 | {"message":"pay","code":"billing_not_active"} | NEVER
+            429 | {"error":{"message":"pay","type":"insufficient\\u005fquota","code":"429"}} | NEVER
+            429 | {"code":"insufficient_quota","error":{"message":"pay","code":"429"}} | NEVER
+            429 | {"type":"insufficient_quota","error":{"message":"pay","type":"requests"}} | NEVER
+            429 | {"error":{"message":"insufficient_quota"}} | LATER
+            403 | {"error":{"message":"pay","type":"insufficient_quota"}} | NEVER
+            410 | {} | ANOTHER_MODEL
+            400 | {"error":{"message":"model_not_found: a","code":"c"}} | ANOTHER_MODEL
+            400 | {"error":{"message":"The model `a` does not exist or you do not have access to it.","code":null}} | ANOTHER_MODEL
+            400 | {"error":{"message":"The model `a` has been decommissioned","code":"c"}} | ANOTHER_MODEL
+            400 | {"error":{"message":"gone","code":"model_decommissioned"}} | ANOTHER_MODEL
+            400 | {"error":{"message":"the tool does not exist","code":"c"}} | NEVER
             503 | {"message":"The server is no longer available"} | LATER
             500 | {} | NEVER
             504 | {"message":"Generation timeout"} | NEVER
@@ -260,11 +341,50 @@ class AttemptsTest {
             500 | {"message":"400 Unable to access model gpt-4o-mini. "} | ANOTHER_MODEL
             403 | {"error":{"message":"no","code":"model_not_found"}} | ANOTHER_MODEL
             200 | {"error":{"message":"it is no longer available"}} | NEVER
+            404 | {"error":{"message":"no","code":"insufficient_quota"}} | ANOTHER_MODEL
+            500 | {"message":"404 it is no longer available"} | ANOTHER_MODEL
+            500 | {"message":"the model is no longer available"} | NEVER
+            500 | {"error":{"message":"no","code":"model_not_found"}} | NEVER
+            422 | {"error":{"message":"no longer available","code":"model_not_found"}} | NEVER
+            400 | {"message":"this quotes a prompt, which has more than one hundred characters before it says: it is no longer available"} | NEVER
             302 | {} | NEVER
             """)
     void theUpstreamsAnswerTellsWhatMayBeDone(int status, String body, Retryability retryability) {
-        var answer = new UpstreamAnswer(status, Map.of(), body.getBytes(StandardCharsets.UTF_8), "sk-test-key", () -> "sk-test-key");
-        assertEquals(retryability, assertThrows(Failure.class, answer::completion).retryability());
+        var answer = new UpstreamAnswer(status, Map.of(), body.getBytes(StandardCharsets.UTF_8), new Redaction("sk-test-key"),
+                () -> "sk-test-key");
+        assertEquals(retryability, assertThrows(Failure.class, () -> answer.completion(true)).retryability());
+    }
+
+    /** An error in the first event is one of the status that it names. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', quoteCharacter = '`', textBlock = """
+            {"error":{"message":"no","code":529}}               | 529 | LATER
+            {"error":{"message":"no","code":"404"}}             | 404 | ANOTHER_MODEL
+            {"error":{"message":"no","status":401}}             | 500 | ANOTHER_KEY
+            {"error":{"message":"no","code":"busy","status":"429"}} | 429 | LATER
+            {"error":{"message":"no","code":200}}               | 502 | NEVER
+            {"error":{"message":"no","code":5030}}              | 502 | NEVER
+            {"error":"no","code":503}                           | 503 | LATER
+            {"error":true}                                      | 502 | NEVER
+            {"error":{"code":429,"type":"insufficient_quota"}}  | 429 | NEVER
+            """)
+    void theFirstEventsErrorTellsWhatMayBeDone(String data, int status, Retryability retryability) {
+        var head = new UpstreamAnswer(200, Map.of("content-type", "text/event-stream"), new byte[0], new Redaction("sk-test-key"),
+                () -> "sk-test-key");
+        var failure = head.firstEvent(data.getBytes(StandardCharsets.UTF_8));
+        assertEquals(status + " " + retryability, failure.error().status() + " " + failure.retryability());
+    }
+
+    @Test
+    void a502IsAskedAgainOnlyWhenItSaysWhen() {
+        for (var header : Map.of("retry-after", "1", "retry-after-ms", "1").entrySet()) {
+            var answer = new UpstreamAnswer(502, Map.of(header.getKey(), header.getValue()), new byte[0], new Redaction("sk-test-key"),
+                    () -> "sk-test-key");
+            assertEquals(Retryability.LATER, assertThrows(Failure.class, () -> answer.completion(true)).retryability());
+        }
+        var answer = new UpstreamAnswer(502, Map.of("retry-after", "soon"), new byte[0], new Redaction("sk-test-key"),
+                () -> "sk-test-key");
+        assertEquals(Retryability.NEVER, assertThrows(Failure.class, () -> answer.completion(true)).retryability());
     }
 
     @ParameterizedTest
@@ -277,9 +397,11 @@ class AttemptsTest {
             400 | {"message":"400 Bad schema"} | -
             401 | {} | false
             302 | {} | false
+            429 | {"code":"insufficient_quota"} | false
             """)
     void theSdksAreToldWhereAskingAgainCannotHelp(int status, String body, String said) {
-        var answer = new UpstreamAnswer(status, Map.of(), body.getBytes(StandardCharsets.UTF_8), "sk-test-key", () -> "sk-test-key");
-        assertEquals(said, assertThrows(Failure.class, answer::completion).error().headers().get("x-should-retry"));
+        var answer = new UpstreamAnswer(status, Map.of(), body.getBytes(StandardCharsets.UTF_8), new Redaction("sk-test-key"),
+                () -> "sk-test-key");
+        assertEquals(said, assertThrows(Failure.class, () -> answer.completion(true)).error().headers().get("x-should-retry"));
     }
 }
