@@ -577,6 +577,7 @@ class FaultIT {
                 both("compresses a completion with deflate", coded(200, "deflate", compressed(FINE, false)), 200, FINE, 1),
                 both("compresses an error with gzip", coded(400, "gzip", compressed("{\"message\":\"no\"}", true)), 400, "\"message\":\"no\"", 1),
                 both("compresses a completion with brotli", coded(200, "br", new byte[] { 1, 2 }), 502, "content coding br,", 1),
+                both("compresses a 401 with brotli", coded(401, "br", new byte[] { 1, 2 }), 500, "upstream_key_rejected", 1),
                 both("compresses an error with zstd", coded(500, "zstd", new byte[] { 1, 2 }), 502, "unsupported_encoding", 1),
                 both("compresses twice", coded(200, "gzip, br", new byte[] { 1, 2 }), 502, "x-should-retry: false", 1),
                 both("says gzip, and it is plain", coded(200, "gzip", FINE.getBytes(StandardCharsets.UTF_8)), 200, FINE, 1),
@@ -806,12 +807,15 @@ class FaultIT {
 
     /** Another Lambda has no header to learn it from. */
     @Test
-    void aCallingLambdaLearnsWhichModelFailedLast() {
+    void aCallingLambdaLearnsWhichModelFailedLast() throws InterruptedException {
         upstream.script(error(404));
         Outcome outcome = fallback.invoke(CHAT);
         assertTrue(outcome.functionError(), outcome.text());
         JsonObject told = Events.json(Events.json(outcome.text()).getString("errorMessage")).getJsonObject("error");
         assertEquals("no c", told.getString("message") + " " + told.getString("model"));
+        JsonNode line = fallback.accessLine();
+        assertEquals("404 invalid_request_error INFO 0 3", line.path("status").asText() + " " + line.path("code").asText() + " "
+                + line.path("level").asText() + " " + line.path("Errors").asText() + " " + line.path("attempts").asText());
         assertEquals(3, upstream.requests.size());
     }
 

@@ -48,7 +48,7 @@ final class ContentCoding {
             return body;
         }
         var plain = new ByteArrayOutputStream();
-        var inflater = new Inflater(!isZlib(body));
+        var inflater = new Inflater(!isZlib(body)); // gzip brings its own
         try (InputStream in = coding.equals("deflate") ? new InflaterInputStream(new ByteArrayInputStream(body), inflater)
                 : new GZIPInputStream(new ByteArrayInputStream(body))) {
             byte[] buffer = new byte[8192];

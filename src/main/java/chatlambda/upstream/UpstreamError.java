@@ -188,7 +188,7 @@ final class UpstreamError {
                 readNested();
             } else if (name.equals("error") && value == JsonToken.VALUE_STRING) {
                 say("error", parser.getText());
-                titleMember = slice(nameAt);
+                titleMember = endsAtCut() ? null : slice(nameAt);
             } else {
                 readMember("", name, nameAt, value);
             }
@@ -212,7 +212,7 @@ final class UpstreamError {
             case "param" -> say(within + name, value == JsonToken.VALUE_STRING ? parser.getText() : null);
             case "type" -> {
                 say(within + "typeText", text(value, valueAt));
-                if (value != JsonToken.VALUE_NULL) {
+                if (value != JsonToken.VALUE_NULL && !endsAtCut()) {
                     said.put(within + name, slice(valueAt));
                 }
             }
@@ -239,7 +239,7 @@ final class UpstreamError {
         }
     }
 
-    /** Whether the value that was read ends where the body was cut. */
+    /** Whether the value that was read ends where the body was cut: a key may have begun in it. */
     private boolean endsAtCut() {
         return isCut && Json.end(parser) >= body.length;
     }

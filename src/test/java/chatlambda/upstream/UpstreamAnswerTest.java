@@ -346,9 +346,11 @@ class UpstreamAnswerTest {
     @Test
     void aKeyThatIsCutIsNotTold() {
         String key = "sk-test-0123456789012345678901234567890";
-        for (int told = 0; told <= key.length(); told++) {
-            String begin = "{\"pad\":\"";
-            String message = "\",\"message\":\"Incorrect API key provided: " + key.substring(0, told);
+        for (int told = 0; told < 6 * key.length(); told++) {
+            String begin = "{\"message\":\"no\",\"pad\":\"";
+            String member = List.of("message", "type", "error", "code", "param", "requestId").get(told % 6);
+            String message = "\",\"" + member + "\":\"Incorrect API key provided: " + key.substring(0, told / 6 + 1);
+            begin = member.equals("message") ? begin.replace("\"message\"", "\"x\"") : begin;
             String body = begin + "x".repeat(UpstreamError.MAX_BODY - begin.length() - message.length()) + message;
             var error = error(answer(400, Map.of(), body.getBytes(StandardCharsets.UTF_8), key));
             assertFalse(new String(error.json(), StandardCharsets.UTF_8).contains("sk-"));
