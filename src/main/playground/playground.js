@@ -38,6 +38,7 @@ async function ask(text) {
   const headers = { 'content-type': 'application/json' };
   if ($('key').value) headers.authorization = `Bearer ${$('key').value}`;
   const turn = running = begin(text);
+  headers['x-playground-exchange'] = turn.asked; // so that it can be stopped before there is an answer
   const start = performance.now();
   try {
     const response = await fetch('/v1/chat/completions', { method: 'POST', headers, body, signal: turn.abort.signal });
@@ -121,7 +122,7 @@ function stop() {
   const turn = running;
   if (!turn || turn.stopped) return;
   turn.stopped = true;
-  fetch(`/_playground/stop${turn.id ? `?id=${turn.id}` : ''}`, { method: 'POST', keepalive: true })
+  fetch(`/_playground/stop?id=${turn.asked}`, { method: 'POST', keepalive: true })
     .catch(() => {}).finally(() => turn.abort.abort());
 }
 
@@ -129,7 +130,7 @@ function stop() {
 
 function begin(text) {
   $('empty').hidden = true;
-  const turn = { text, abort: new AbortController(), article: el('article', 'turn busy'), said: el('p', 'said') };
+  const turn = { text, asked: crypto.randomUUID(), abort: new AbortController(), article: el('article', 'turn busy'), said: el('p', 'said') };
   turn.article.append(el('p', 'you', text), turn.said);
   log.append(turn.article);
   log.setAttribute('aria-busy', 'true'); // to be read out when it is whole, not word by word

@@ -6,14 +6,24 @@ import chatlambda.log.JsonLines;
 import chatlambda.runtime.Invocation;
 import chatlambda.runtime.InvocationLoop;
 import chatlambda.runtime.Turn;
+import chatlambda.upstream.BytesInFlight;
 import chatlambda.upstream.Upstream;
 
-/** What all invocations share: one {@link ChatTurn} is made of it for each. */
-record ChatFunction(Settings settings, Access access, Upstream upstream, AccessLog log) implements InvocationLoop.Function {
+/**
+ * What all invocations of one worker share: one {@link ChatTurn} is made of it for each. All but the upstream is every worker's, and for
+ * any thread.
+ */
+record ChatFunction(Settings settings, Access access, BytesInFlight inFlight, AccessLog log, Upstream upstream)
+        implements InvocationLoop.Function {
+
+    /** The same for another worker, with an upstream of its own. */
+    ChatFunction with(Upstream its) {
+        return new ChatFunction(settings, access, inFlight, log, its);
+    }
 
     @Override
     public Turn begin(Invocation invocation) {
         JsonLines.setRequestId(invocation.requestId());
-        return new ChatTurn(settings, access, upstream, log, invocation);
+        return new ChatTurn(this, invocation);
     }
 }

@@ -1,6 +1,5 @@
 package chatlambda;
 
-import chatlambda.access.Access;
 import chatlambda.access.Client;
 import chatlambda.chat.ChatError;
 import chatlambda.chat.ChatRequest;
@@ -15,7 +14,6 @@ import chatlambda.log.AccessLine;
 import chatlambda.log.AccessLine.Answered;
 import chatlambda.log.AccessLine.Asked;
 import chatlambda.log.AccessLine.Times;
-import chatlambda.log.AccessLog;
 import chatlambda.log.JsonLines;
 import chatlambda.runtime.FunctionError;
 import chatlambda.runtime.Invocation;
@@ -24,12 +22,12 @@ import chatlambda.runtime.Response.Chunks;
 import chatlambda.runtime.Turn;
 import chatlambda.upstream.Answer;
 import chatlambda.upstream.Attempts;
+import chatlambda.upstream.BytesInFlight;
 import chatlambda.upstream.Completion;
 import chatlambda.upstream.CompletionStream;
 import chatlambda.upstream.Deadline;
 import chatlambda.upstream.Failure;
 import chatlambda.upstream.Sender;
-import chatlambda.upstream.Upstream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
@@ -53,13 +51,12 @@ final class ChatTurn implements Turn {
     /** An upstream's code that is fit for the log. */
     private static final Pattern CODE = Pattern.compile("[A-Za-z0-9_.:-]{1,64}");
 
+    private final ChatFunction function;
     private final Settings settings;
-    private final Access access;
-    private final Upstream upstream;
-    private final AccessLog log;
     private final Invocation invocation;
     private final boolean streams;
     private final Deadline deadline;
+    private final BytesInFlight.Share held;
     private final Map<String, String> headers = new TreeMap<>();
     /** Of the key that the client sends upstream; null: it is not known yet who that is. */
     private Redaction redaction;
@@ -81,12 +78,11 @@ final class ChatTurn implements Turn {
     private record Outcome(int status, String code, int bytes) {
     }
 
-    ChatTurn(Settings settings, Access access, Upstream upstream, AccessLog log, Invocation invocation) {
-        this.settings = settings;
-        this.access = access;
-        this.upstream = upstream;
-        this.log = log;
+    ChatTurn(ChatFunction function, Invocation invocation) {
+        this.function = function;
+        this.settings = function.settings();
         this.invocation = invocation;
+        this.held = function.inFlight().begin();
         this.streams = settings.streams();
         this.deadline = Deadline.at(invocation.deadline().minus(settings.reserve()), RAISE_TIMEOUT);
     }
@@ -112,6 +108,9 @@ final class ChatTurn implements Turn {
             String model = admit();
             redaction = new Redaction(client.key().value());
             request = ChatRequest.of(body(), model, client.limits());
+            if (!held.take(requestBytes)) {
+                throw ChatError.overloaded(false);
+            }
             Answer answer = ask();
             headers.putAll(answer.headers());
             headers.put("server-timing", "upstream;dur=" + AccessLine.millis(answeredAt - askedAt)
@@ -129,10 +128,10 @@ final class ChatTurn implements Turn {
      */
     private String admit() throws ChatError {
         if (!(event instanceof Event.Http http)) {
-            client = access.admitDirect();
+            client = function.access().admitDirect();
             return settings.model();
         }
-        client = access.admit(http.headers());
+        client = function.access().admit(http.headers());
         String model = Route.require(http).model();
         return model != null ? model : settings.model();
     }
@@ -151,7 +150,7 @@ final class ChatTurn implements Turn {
         askedAt = System.nanoTime();
         try {
             var policy = new Attempts.Policy(settings.retries(), settings.retryAfterMax(), fallbackModels());
-            var made = Attempts.make(upstream, request, policy, sender(), deadline);
+            var made = Attempts.make(function.upstream(), request, policy, sender(), deadline);
             noteRequests(made.requests(), made.model());
             answeredModel = made.model();
             return made.answer();
@@ -196,7 +195,7 @@ final class ChatTurn implements Turn {
             traceparent = given != null && TRACEPARENT.matcher(given).matches() ? given : null;
         }
         return new Sender(invocation.requestId(), client.key(), traceparent, settings.propagateTrace() ? invocation.traceId() : null,
-                streams ? MAX_WHOLE : event.replyLimit());
+                streams ? MAX_WHOLE : event.replyLimit(), held);
     }
 
     private Response streamed(CompletionStream stream) {
@@ -242,10 +241,11 @@ final class ChatTurn implements Turn {
 
     @Override
     public void close(Delivery delivery) {
+        held.close();
         if (event != null && event.isHealthCheck()) {
-            log.skip();
+            function.log().skip();
         } else {
-            log.write(line(delivery));
+            function.log().write(line(delivery));
         }
         JsonLines.setRequestId(null);
     }

@@ -9,6 +9,7 @@ import chatlambda.runtime.FunctionError;
 import chatlambda.runtime.Invocation;
 import chatlambda.runtime.Response;
 import chatlambda.runtime.Turn;
+import chatlambda.upstream.BytesInFlight;
 import chatlambda.upstream.Deadline;
 import chatlambda.upstream.Upstream;
 import java.io.IOException;
@@ -81,7 +82,7 @@ final class Rehearsal {
             var log = new AccessLog(OutputStream.nullOutputStream(), settings.metrics(), List.of(settings.model()), Map.of());
             var standIn = upstream.standIn(URI.create("http://127.0.0.1:" + server.getLocalPort()));
             String event = EVENT.formatted(streams ? ",\\\"stream\\\":true" : "");
-            turn = new ChatFunction(settings, access, standIn, log).begin(new Invocation("rehearsal", null, null,
+            turn = new ChatFunction(settings, access, new BytesInFlight(0), log, standIn).begin(new Invocation("rehearsal", null, null,
                     Instant.now().plus(Duration.ofDays(1)), System.nanoTime(), event.getBytes(StandardCharsets.US_ASCII)));
             if (!beginning(turn.respond()).contains("\"statusCode\":200")) {
                 LOG.warn("the rehearsal was not answered with 200: the first event will be slower");

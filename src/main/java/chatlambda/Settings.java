@@ -23,7 +23,8 @@ import java.util.function.Function;
 public record Settings(Access.Mode auth, List<ClientKey> clientKeys, ByClient<List<String>> allowedModels, ByClient<Long> maxRequestBytes,
         ByClient<Long> maxTokensCap, URI upstream, String apiKey, String model, Duration connectTimeout, Duration timeout, Duration reserve,
         ResponseMode responseMode, Duration streamIdleTimeout, Duration streamHeartbeat, Duration keepAlive, Duration primeTimeout,
-        int retries, Duration retryAfterMax, List<String> fallbackModels, boolean metrics, boolean propagateTrace) {
+        int retries, Duration retryAfterMax, List<String> fallbackModels, boolean metrics, boolean propagateTrace, long maxBytesInFlight,
+        int workers) {
 
     /** How answers go out: {@code chat.response-mode}. */
     public enum ResponseMode {
@@ -75,7 +76,10 @@ public record Settings(Access.Mode auth, List<ClientKey> clientKeys, ByClient<Li
                 read.durationOrZero("retry-after-max", "10s"), // how long an invocation may wait, in all, before it asks again
                 read.fallbackModels("fallback-models"), // to be asked, in this order, when the one asked for is not available
                 read.isTrue("metrics", "true"), // whether access lines carry metrics in CloudWatch's embedded format
-                read.isTrue("propagate-trace", "false")); // whether the caller's traceparent and X-Ray's trace id go upstream
+                read.isTrue("propagate-trace", "false"), // whether the caller's traceparent and X-Ray's trace id go upstream
+                // Bytes of requests and whole answers that all invocations together may hold; none: a quarter of the function's memory.
+                read.bytesInFlight("max-bytes-in-flight"),
+                read.workers()); // how many invocations Lambda may hand over at a time
         if (!read.problems().isEmpty()) {
             throw new Invalid(read.problems());
         }

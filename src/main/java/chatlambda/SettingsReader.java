@@ -45,6 +45,12 @@ final class SettingsReader {
     private static final Pattern SHA_256 = Pattern.compile("[0-9a-fA-F]{64}");
     private static final Pattern NUMBER = Pattern.compile("0*[1-9][0-9]{0,14}");
 
+    private static final long MIN_IN_FLIGHT = 16 * 1024 * 1024;
+    private static final String MAX_CONCURRENCY = "AWS_LAMBDA_MAX_CONCURRENCY";
+    private static final Pattern WORKERS = Pattern.compile("[1-9][0-9]{0,3}");
+    /** AWS's own limit for one environment. */
+    private static final int MAX_WORKERS = 1600;
+
     private final Function<String, String> given;
     private final Map<String, String> variables;
     private final Set<String> known = new TreeSet<>();
@@ -214,6 +220,25 @@ final class SettingsReader {
             problem(name, is(text, ""), "set it to true or false");
         }
         return isTrue;
+    }
+
+    /** By default a quarter of the memory that Lambda gives, and at least 16 MB. */
+    long bytesInFlight(String name) {
+        String memory = variables.getOrDefault("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "");
+        long quarter = NUMBER.matcher(memory).matches() ? Long.parseLong(memory) * 1024 * 1024 / 4 : 0;
+        String text = text(name, Long.toString(Math.max(quarter, MIN_IN_FLIGHT)));
+        return number(name, "", List.of(text.strip()));
+    }
+
+    /** Lambda's own variable: 1 where it is not set. */
+    int workers() {
+        String text = variables.getOrDefault(MAX_CONCURRENCY, "1");
+        if (WORKERS.matcher(text).matches() && Integer.parseInt(text) <= MAX_WORKERS) {
+            return Integer.parseInt(text);
+        }
+        problems.add(MAX_CONCURRENCY + " (in dev mode LOCAL_WORKERS, or -Dlocal.workers) is \"" + text + "\", not a whole number from 1 to "
+                + MAX_WORKERS + ": set it to a number such as 64, or remove it");
+        return 0;
     }
 
     Duration connectTimeout(String name, String otherwise) {

@@ -65,6 +65,11 @@ final class Deployed implements AutoCloseable {
     }
 
     static Deployed against(URI upstream, Map<String, String> settings, InvokeMode mode, Duration timeout) {
+        return against(upstream, settings, mode, timeout, List.of());
+    }
+
+    /** @param command that the function is executed by, with its arguments */
+    static Deployed against(URI upstream, Map<String, String> settings, InvokeMode mode, Duration timeout, List<String> command) {
         var lambda = LocalLambda.start(0, mode, timeout);
         var environment = new HashMap<>(Map.of("AWS_LAMBDA_RUNTIME_API", lambda.runtimeApi(), "CHAT_API_KEY", KEY, "CHAT_AUTH", "iam",
                 "CHAT_URL", upstream.toString()));
@@ -72,7 +77,7 @@ final class Deployed implements AutoCloseable {
             environment.remove("CHAT_API_KEY");
         }
         environment.putAll(settings);
-        return new Deployed(lambda, FunctionProcess.start(environment));
+        return new Deployed(lambda, FunctionProcess.start(environment, command));
     }
 
     Outcome invoke(String event) {
@@ -160,7 +165,11 @@ final class Deployed implements AutoCloseable {
         }
 
         static FunctionProcess start(Map<String, String> environment) {
-            List<String> command = new ArrayList<>();
+            return start(environment, List.of());
+        }
+
+        private static FunctionProcess start(Map<String, String> environment, List<String> before) {
+            List<String> command = new ArrayList<>(before);
             if (!isNative()) {
                 command.addAll(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-jar"));
             }

@@ -136,10 +136,10 @@ class HouseRulesTest {
                     + "|nio\\.ByteBuffer\\.(equals|mismatch|compareTo)"
                     + "|lang\\.String\\.(equals.*|compareTo.*|contentEquals|startsWith|endsWith))"));
 
-    /** Main is given Vert.x by Quarkus, and hands it on. */
+    /** Main is given Vert.x by Quarkus, and hands it on through Startup. */
     @ArchTest
     static final ArchRule onlyTheUpstreamUsesVertx = noClasses().that(PRODUCTION).and().resideOutsideOfPackage("chatlambda.upstream..")
-            .and().doNotBelongToAnyOf(Main.class)
+            .and().doNotBelongToAnyOf(Main.class, Startup.class)
             .should().dependOnClassesThat(resideInAnyPackage("io.vertx.."));
 
     /** What belongs to one invocation is in its turn; several turns may run at once. */

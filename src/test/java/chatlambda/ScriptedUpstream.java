@@ -59,7 +59,7 @@ final class ScriptedUpstream implements AutoCloseable {
 
     static ScriptedUpstream start(Script script) {
         try {
-            return new ScriptedUpstream(new ServerSocket(0, 50, InetAddress.getByName("127.0.0.1")), "http", script);
+            return new ScriptedUpstream(new ServerSocket(0, 1_024, InetAddress.getByName("127.0.0.1")), "http", script);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

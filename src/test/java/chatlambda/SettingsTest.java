@@ -54,7 +54,28 @@ class SettingsTest {
                 new ByClient<>(0L, Map.of()), URI.create("https://api.aimlapi.com/v1"), "k", "google/gemini-2.5-pro-preview-05-06",
                 Duration.ofSeconds(3), Duration.ofMinutes(15), Duration.ofMillis(500), ResponseMode.BUFFERED, Duration.ofMinutes(5),
                 Duration.ofSeconds(15), Duration.ofSeconds(30), Duration.ofSeconds(2), 1, Duration.ofSeconds(10), List.of(), true,
-                false), settings(Map.of()));
+                false, 16 * 1024 * 1024, 1), settings(Map.of()));
+    }
+
+    @Test
+    void aQuarterOfTheMemoryIsForRequestsAndAnswers() throws Settings.Invalid {
+        assertEquals(512 * 1024 * 1024, settings(Map.of("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "2048")).maxBytesInFlight());
+        assertEquals(16 * 1024 * 1024, settings(Map.of("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "32")).maxBytesInFlight(), "but at least 16 MB");
+        assertEquals(5, settings(Map.of("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "2048", "CHAT_MAX_BYTES_IN_FLIGHT", "5")).maxBytesInFlight());
+    }
+
+    @ParameterizedTest
+    @CsvSource({ "1, 1", "64, 64", "1600, 1600", "absent, 1" })
+    void lambdaSaysHowManyInvocationsThereMayBeAtATime(String given, int workers) throws Settings.Invalid {
+        assertEquals(workers, settings(Map.of("AWS_LAMBDA_MAX_CONCURRENCY", given)).workers());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = { "", "0", "1601", "99999999999", "-1", "+8", "08", "8.0", "1e2", " 8", "many", "\u0668" })
+    void whatIsNoNumberOfInvocationsIsRefused(String given) {
+        assertEquals("AWS_LAMBDA_MAX_CONCURRENCY (in dev mode LOCAL_WORKERS, or -Dlocal.workers) is \"" + given
+                + "\", not a whole number from 1 to 1600: set it to a number such as 64, or remove it",
+                refused(Map.of("AWS_LAMBDA_MAX_CONCURRENCY", given)));
     }
 
     @Test

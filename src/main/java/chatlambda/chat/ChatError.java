@@ -26,7 +26,7 @@ public final class ChatError extends Exception {
 
     /** What a caller without an HTTP status, another Lambda, tells failures apart by: {@code errorType} is {@code Chat.<name>}. */
     public enum Kind {
-        InvalidRequest, UpstreamError, UpstreamTimeout, UpstreamUnreachable, ResponseTooLarge
+        InvalidRequest, UpstreamError, UpstreamTimeout, UpstreamUnreachable, ResponseTooLarge, Overloaded
     }
 
     private final Kind kind;
@@ -93,6 +93,19 @@ public final class ChatError extends Exception {
         return new ChatError(Kind.ResponseTooLarge, 502, "api_error", null, "response_too_large",
                 "the upstream's answer goes on after " + limit + " bytes, and this front door passes on no more: ask for fewer tokens,"
                         + " or stream the answer from a Function URL").notRetryable();
+    }
+
+    /**
+     * Other invocations hold what memory there is for requests and answers.
+     *
+     * @param paid whether the upstream has answered already: asking again would cost as much again
+     */
+    public static ChatError overloaded(boolean paid) {
+        String advice = "raise chat.max-bytes-in-flight (CHAT_MAX_BYTES_IN_FLIGHT) or the function's memory";
+        var error = new ChatError(Kind.Overloaded, 503, "server_error", null, "overloaded", paid
+                ? "the answer was given up, since this instance holds as many bytes of other requests and answers as it may: " + advice
+                : "this instance holds as many bytes of other requests and answers as it may: ask again in a second, or " + advice);
+        return paid ? error.notRetryable() : error.with("retry-after", "1");
     }
 
     /** An upstream 2xx that is no completion. */

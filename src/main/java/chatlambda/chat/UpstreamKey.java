@@ -22,10 +22,11 @@ public interface UpstreamKey {
     /**
      * Called after the upstream has refused the key.
      *
-     * @param limit how long that may take
+     * @param refused the key that was: meanwhile it may be another one
+     * @param limit how long the caller can wait
      * @return whether it is another one now
      */
-    default boolean renew(Duration limit) {
+    default boolean renew(String refused, Duration limit) {
         return false;
     }
 

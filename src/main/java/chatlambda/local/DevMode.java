@@ -2,8 +2,8 @@ package chatlambda.local;
 
 import chatlambda.Main;
 import chatlambda.Settings;
+import chatlambda.Startup;
 import chatlambda.local.LocalLambda.InvokeMode;
-import chatlambda.runtime.RuntimeApi;
 import chatlambda.secret.Secret;
 import io.quarkus.arc.profile.IfBuildProfile;
 import io.quarkus.runtime.ShutdownEvent;
@@ -21,7 +21,8 @@ import org.jboss.logging.Logger;
 
 /**
  * {@code ./mvnw quarkus:dev}: starts a local Lambda service on port 8080 ({@code -Dlocal.port=...} for another), with a page to chat, and
- * the function as its client. Without {@code CHAT_API_KEY} it starts a stub endpoint too, which the function asks.
+ * the function as its client, with 8 workers ({@code -Dlocal.workers=...}, or {@code LOCAL_WORKERS}). Without {@code CHAT_API_KEY} it
+ * starts a stub endpoint too, which the function asks.
  */
 @ApplicationScoped
 @IfBuildProfile("dev")
@@ -45,14 +46,16 @@ public class DevMode {
             stubs.put("url", stub.url().toString());
             LOG.info("CHAT_API_KEY is not set: answers come from a stub, which repeats what you say");
         }
-        var settings = Settings.of(name -> stubs.containsKey(name) ? stubs.get(name) : Main.text(config, name), System.getenv());
+        var environment = new HashMap<>(System.getenv());
+        environment.put("AWS_LAMBDA_MAX_CONCURRENCY", config.getOptionalValue("local.workers", String.class).orElse("8"));
+        var settings = Settings.of(name -> stubs.containsKey(name) ? stubs.get(name) : Main.text(config, name), environment);
         var mode = settings.responseMode() == Settings.ResponseMode.STREAM ? InvokeMode.RESPONSE_STREAM : InvokeMode.BUFFERED;
         lambda = LocalLambda.start(config.getOptionalValue("local.port", Integer.class).orElse(8080), mode, Duration.ofMinutes(15),
                 PAGE);
-        var loop = Main.start(new RuntimeApi(lambda.runtimeApi()), settings, System.getenv(), System.out, tls, vertx);
+        var workers = Startup.workers(lambda.runtimeApi(), settings, environment, System.out, tls.getDefault(), vertx);
         var thread = new Thread(() -> {
             try {
-                loop.run();
+                workers.run();
             } catch (IOException e) {
                 LOG.debugf("the local function ends: %s", e.getMessage()); // with its Lambda, at a restart
             }

@@ -61,8 +61,11 @@ final class FunctionUrl implements HttpHandler {
         String path = uri.getRawPath().isEmpty() ? "/" : uri.getRawPath();
         String query = uri.getRawQuery() == null ? "" : uri.getRawQuery();
         var headers = Json.createObjectBuilder();
-        exchange.getRequestHeaders()
-                .forEach((name, values) -> headers.add(name.toLowerCase(Locale.ROOT), String.join(",", values)));
+        exchange.getRequestHeaders().forEach((name, values) -> {
+            if (!name.equalsIgnoreCase(Playground.EXCHANGE_HEADER)) {
+                headers.add(name.toLowerCase(Locale.ROOT), String.join(",", values));
+            }
+        });
         var http = Json.createObjectBuilder().add("method", exchange.getRequestMethod()).add("path", path)
                 .add("protocol", exchange.getProtocol()).add("sourceIp", "127.0.0.1")
                 .add("userAgent", header(exchange.getRequestHeaders(), "User-Agent"));

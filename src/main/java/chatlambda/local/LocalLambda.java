@@ -103,7 +103,12 @@ public final class LocalLambda implements Closeable {
 
     /** Waits until the function waits for an event: it has started, or has finished the last one. */
     public void awaitPoll() throws InterruptedException {
-        runtimeApi.awaitPoll();
+        awaitPolls(1);
+    }
+
+    /** Waits until so many of the function's workers wait for an event at once. */
+    public void awaitPolls(int workers) throws InterruptedException {
+        runtimeApi.awaitPolls(workers);
     }
 
     /** Why the function could not start, as {@code errorType: errorMessage}; waits for it. */

@@ -15,7 +15,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.stream.Stream;
@@ -26,21 +25,24 @@ final class LocalRuntimeApi implements Invoker, Closeable {
 
     private static final Logger LOG = Logger.getLogger(LocalRuntimeApi.class);
 
+    /** Of connections that wait to be accepted: many workers may begin at once. */
+    private static final int BACKLOG = 1_024;
+
     private final ServerSocket server;
     private final ExecutorService threads;
     private final Duration timeout;
     private final BlockingQueue<Pending> queue = new LinkedBlockingQueue<>();
     /** Those that the function has taken and not yet answered, by request id. */
     final Map<String, Pending> running = new ConcurrentHashMap<>();
-    /** Has a permit while the function waits for an event. */
-    private final Semaphore polls = new Semaphore(0);
+    /** Connections on which the function waits for an event; guarded by this. */
+    private int polls;
     final CompletableFuture<String> initError = new CompletableFuture<>();
     private final Set<Socket> connections = ConcurrentHashMap.newKeySet();
 
     LocalRuntimeApi(ExecutorService threads, Duration timeout) throws IOException {
         this.threads = threads;
         this.timeout = timeout;
-        this.server = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
+        this.server = new ServerSocket(0, BACKLOG, InetAddress.getLoopbackAddress());
         threads.execute(this::accept);
     }
 
@@ -76,9 +78,15 @@ final class LocalRuntimeApi implements Invoker, Closeable {
         }
     }
 
-    void awaitPoll() throws InterruptedException {
-        polls.acquire();
-        polls.release(); // it still waits, until the next event comes
+    synchronized void awaitPolls(int count) throws InterruptedException {
+        while (polls < count) {
+            wait();
+        }
+    }
+
+    private synchronized void polls(int more) {
+        polls += more;
+        notifyAll();
     }
 
     /**
@@ -87,8 +95,7 @@ final class LocalRuntimeApi implements Invoker, Closeable {
      * @throws IOException the function has gone away: it must not get the next event
      */
     Pending take(RuntimeConnection connection) throws IOException {
-        polls.drainPermits();
-        polls.release();
+        polls(1);
         Pending pending = null;
         try {
             while (pending == null || pending.outcome.isDone()) {
@@ -99,8 +106,9 @@ final class LocalRuntimeApi implements Invoker, Closeable {
             }
         } catch (InterruptedException e) {
             throw new IOException("the service has stopped");
+        } finally {
+            polls(-1);
         }
-        polls.drainPermits();
         running.put(pending.requestId, pending);
         return pending;
     }

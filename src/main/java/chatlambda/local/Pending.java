@@ -34,27 +34,35 @@ final class Pending {
     }
 
     /**
-     * Passes the answer's content type to the caller, and {@link #chunk} its bytes, until there is an outcome. A caller that hangs up does
-     * not stop the function: Lambda does not stop it either.
+     * Passes the answer's content type to the caller, and {@link #chunk} its bytes, until there is an outcome. A caller that hangs up ends
+     * its turn, and nobody else's; Lambda itself would let the function run on.
+     *
+     * @throws IOException the caller has hung up
      */
-    void begin(String contentType) {
-        try {
-            if (!outcome.isDone()) {
-                caller.begin(contentType);
-            }
-        } catch (IOException e) {
-            LOG.debugf("the caller went away: %s", e.getMessage());
+    void begin(String contentType) throws IOException {
+        if (!outcome.isDone()) {
+            pass(() -> caller.begin(contentType));
         }
     }
 
-    void chunk(byte[] chunk) {
+    void chunk(byte[] chunk) throws IOException {
+        if (!outcome.isDone()) {
+            pass(() -> caller.chunk(chunk));
+        }
+    }
+
+    private void pass(Passing passing) throws IOException {
         try {
-            if (!outcome.isDone()) {
-                caller.chunk(chunk);
-            }
+            passing.run();
         } catch (IOException e) {
             LOG.debugf("the caller went away: %s", e.getMessage());
+            stop();
+            throw e;
         }
+    }
+
+    private interface Passing {
+        void run() throws IOException;
     }
 
     /**

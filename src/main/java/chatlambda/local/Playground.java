@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.UUID;
+import java.util.regex.Pattern;
 
 /**
  * A page to chat with the function by hand. It answers {@code GET} of the page's three files, and to the page alone
@@ -20,8 +21,9 @@ final class Playground implements HttpHandler {
     private static final Map<String, String> FILES = Map.of("/", "index.html", "/playground.css", "playground.css", "/playground.js",
             "playground.js");
     private static final String PREFIX = "/_playground/";
-    /** The header that tells the page the {@code id} for {@code /_playground/exchange}. */
-    private static final String EXCHANGE_HEADER = "x-playground-exchange";
+    /** By this header the page names each request, for {@code /_playground/stop} and {@code exchange}; the function does not see it. */
+    static final String EXCHANGE_HEADER = "x-playground-exchange";
+    private static final Pattern UUID_TEXT = Pattern.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}");
     private static final String POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:;"
             + " base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -48,7 +50,8 @@ final class Playground implements HttpHandler {
                 answer(exchange, path, gets);
             }
         } else if (isFromThePage(exchange)) {
-            String id = UUID.randomUUID().toString();
+            String given = exchange.getRequestHeaders().getFirst(EXCHANGE_HEADER);
+            String id = given != null && UUID_TEXT.matcher(given).matches() ? given : UUID.randomUUID().toString();
             exchange.getResponseHeaders().set(EXCHANGE_HEADER, id);
             recordedFunctionUrl.handle(exchange, id);
         } else {
@@ -67,9 +70,8 @@ final class Playground implements HttpHandler {
             var json = recent.json(id);
             send(exchange, json == null ? 404 : 200, "application/json", json == null ? "{}" : json.toString());
         } else if (path.equals(PREFIX + "stop") && exchange.getRequestMethod().equals("POST") && isFromThePage(exchange)) {
-            String stopped = id == null ? recent.newestUnanswered() : id;
-            if (stopped != null) {
-                runtimeApi.stop(stopped);
+            if (id != null) {
+                runtimeApi.stop(id);
             }
             send(exchange, 200, "application/json", "{}");
         } else {

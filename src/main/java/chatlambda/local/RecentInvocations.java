@@ -43,11 +43,6 @@ final class RecentInvocations implements Invoker {
                 .orElse(null);
     }
 
-    /** @return the request id, or null when all have an outcome */
-    String newestUnanswered() {
-        return newestFirst.stream().filter(recording -> !recording.ended()).findFirst().map(recording -> recording.requestId).orElse(null);
-    }
-
     private static final class Recording implements Caller {
 
         private final String requestId;

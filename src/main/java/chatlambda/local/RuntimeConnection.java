@@ -97,8 +97,12 @@ record RuntimeConnection(LocalRuntimeApi api, Socket socket, HttpReader reader) 
             return;
         }
         String contentType = head.field("content-type");
-        pending.begin(contentType);
-        pending.chunk(body);
+        try {
+            pending.begin(contentType);
+            pending.chunk(body);
+        } catch (IOException e) { // its caller has hung up: it is answered with 410
+            LOG.debug(e);
+        }
         complete(pending, new Outcome(body, false, contentType, false, null));
     }
 

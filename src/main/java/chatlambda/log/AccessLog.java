@@ -4,10 +4,9 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.time.Instant;
 import java.util.Collection;
+import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.logging.Level;
 import java.util.regex.Pattern;
 import org.jboss.logging.Logger;
@@ -27,7 +26,7 @@ public final class AccessLog {
     private final boolean showsInfo;
     private final boolean showsErrors;
     private final Set<String> models;
-    private final AtomicBoolean cold = new AtomicBoolean(true);
+    private boolean cold = true;
 
     /**
      * @param models that are expected; what else has answered becomes known
@@ -36,20 +35,22 @@ public final class AccessLog {
     public AccessLog(OutputStream out, boolean metrics, Collection<String> models, Map<String, String> environment) {
         this.out = out;
         this.metrics = metrics;
-        this.models = ConcurrentHashMap.newKeySet();
-        this.models.addAll(models);
+        this.models = new HashSet<>(models);
         this.showsInfo = JsonLines.shows(Level.INFO, environment);
         this.showsErrors = JsonLines.shows(Level.SEVERE, environment);
     }
 
     /** Writes the line of one invocation, if the log level asks for it. */
     public void write(AccessLine line) {
-        boolean first = cold.getAndSet(false); // also where nothing is written: a later line would tell of a start that was not its own
+        boolean first = isFirst(); // also where nothing is written: a later line would tell of a start that was not its own
         if (!(line.isError() ? showsErrors : showsInfo)) {
             return;
         }
+        byte[] json = line.toJson(Instant.ofEpochMilli(System.currentTimeMillis()), first, metrics ? dimension(line) : null);
         try {
-            out.write(line.toJson(Instant.ofEpochMilli(System.currentTimeMillis()), first, metrics ? dimension(line) : null));
+            synchronized (this) {
+                out.write(json);
+            }
         } catch (IOException e) {
             LOG.debugf("no access line: %s", e.getMessage());
         }
@@ -57,10 +58,16 @@ public final class AccessLog {
 
     /** An invocation that is not worth a line, such as a health check. */
     public void skip() {
-        cold.set(false);
+        isFirst();
     }
 
-    private String dimension(AccessLine line) {
+    private synchronized boolean isFirst() {
+        boolean first = cold;
+        cold = false;
+        return first;
+    }
+
+    private synchronized String dimension(AccessLine line) {
         String model = line.answered().model() != null ? line.answered().model() : line.asked().model();
         if (model == null) {
             return "none";

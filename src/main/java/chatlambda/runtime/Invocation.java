@@ -13,9 +13,4 @@ import java.time.Instant;
  * @param event the JSON document that Lambda delivers, in UTF-8, at most 6 MB
  */
 public record Invocation(String requestId, String invocationId, String traceId, Instant deadline, long arrived, byte[] event) {
-
-    /** The same with an earlier deadline: by then the outcome is to be taken. */
-    Invocation endingBy(Instant time) {
-        return new Invocation(requestId, invocationId, traceId, time, arrived, event);
-    }
 }

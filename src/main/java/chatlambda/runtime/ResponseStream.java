@@ -27,24 +27,45 @@ final class ResponseStream implements Closeable {
 
     private static final String ERROR_BODY = "Lambda-Runtime-Function-Error-Body: ";
     private static final byte[] NOTHING = {};
-    /** How long Lambda may take to say that it has the answer. */
-    private static final Duration ACKNOWLEDGED = Duration.ofSeconds(1);
 
     private final TimedSocket socket;
+    private final Instant deadline;
     private byte[] head;
     private boolean acknowledged;
 
-    /** @param request request line and header fields of the post, but for what makes it a streamed one */
-    ResponseStream(TimedSocket socket, String request) {
+    /**
+     * @param deadline the invocation's
+     * @param request request line and header fields of the post, but for what makes it a streamed one
+     */
+    ResponseStream(TimedSocket socket, Instant deadline, String request) {
         this.socket = socket;
+        this.deadline = deadline;
         this.head = (request + "Lambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\n"
                 + "Trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n\r\n")
                 .getBytes(StandardCharsets.ISO_8859_1);
     }
 
-    /** Writes from here on end by then, with a {@link TimedSocket.Stalled}: the Runtime API has stopped taking bytes. */
-    void endBy(Instant time) {
-        socket.endBy(time);
+    /**
+     * All of a response, each chunk as it comes, and its end.
+     *
+     * @param look how often, while there are no chunks, is looked whether anybody still reads
+     * @throws TimedSocket.Stalled the Runtime API has stopped taking bytes
+     */
+    void writeAll(Response.Chunks chunks, Duration look) throws IOException {
+        try {
+            for (byte[] chunk; (chunk = chunks.next(look)) != null;) {
+                if (chunk.length == 0) {
+                    requireOpen();
+                } else {
+                    write(chunk);
+                }
+            }
+            end();
+        } catch (FunctionError e) {
+            socket.endBy(deadline); // the time that was kept back is for this
+            write(e.last());
+            end(e.type(), e.getMessage());
+        }
     }
 
     /** Sends these bytes as one chunk; returns when the system has taken them. */
@@ -73,7 +94,7 @@ final class ResponseStream implements Closeable {
     /** @throws Broken a 5xx: "Runtime should exit promptly" */
     private void acknowledge(InputStream in) throws IOException {
         acknowledged = true;
-        socket.endBy(Instant.now().plus(ACKNOWLEDGED));
+        socket.endBy(RuntimeApi.soon(deadline));
         try {
             var answer = new HttpReader(in).head();
             if (answer != null && answer.status() >= 500) {

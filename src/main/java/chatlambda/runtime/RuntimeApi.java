@@ -11,10 +11,13 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Locale;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jboss.logging.Logger;
 
 /**
- * The Lambda Runtime API on one plain keep-alive socket.
+ * The Lambda Runtime API on one plain keep-alive socket, for one thread; another one may {@link #stop} it.
  *
  * @see <a href="https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html">Using the Lambda runtime API for custom runtimes</a>
  */
@@ -31,48 +34,113 @@ public final class RuntimeApi implements Closeable {
 
     private static final byte[] NO_BODY = {};
     private static final int ONE_WRITE = 64 * 1024;
-    /** How long an outcome may take to be handed over that comes at the deadline, or later. */
-    private static final Duration LATE = Duration.ofSeconds(1);
+    private static final int FRAMES = 10;
+    /** How long an outcome may take to be handed over although its turn should have ended, if the deadline leaves that time. */
+    private static final Duration HANDOVER = Duration.ofSeconds(1);
+    /** The same at the deadline, or later. */
+    private static final Duration LATE = Duration.ofMillis(200);
+
+    /** How long an event may take to arrive once its head is here, whatever its deadline, which is by another clock. */
+    private static final Duration EVENT = Duration.ofSeconds(5);
 
     private final String address;
-    private TimedSocket socket;
+    private volatile TimedSocket socket;
     private HttpReader reader;
+    private final AtomicReference<State> state = new AtomicReference<>(State.BUSY);
+    /** Whether what goes on is a poll. */
+    private boolean polling;
+
+    private enum State {
+        /** There is an invocation, or is yet to be asked for one. */
+        BUSY,
+        /** An event is waited for. */
+        POLLING,
+        STOPPED
+    }
 
     /** @param address host and port, as in {@code AWS_LAMBDA_RUNTIME_API} */
     public RuntimeApi(String address) {
         this.address = address;
     }
 
-    /** Waits for the next event, for ever: the process may be frozen meanwhile. */
+    /**
+     * Waits for the next event, for ever: the process may be frozen meanwhile. Once its head is here, the rest of it must be so by its
+     * deadline, or within 5 s.
+     *
+     * @return null: {@link #stop} was called
+     */
     Invocation next() throws IOException {
+        if (!state.compareAndSet(State.BUSY, State.POLLING)) {
+            return null;
+        }
+        polling = true;
+        try {
+            return poll();
+        } catch (IOException e) {
+            if (state.get() == State.STOPPED) {
+                return null;
+            }
+            throw e;
+        } finally {
+            polling = false;
+        }
+    }
+
+    /**
+     * Ends a poll that waits for an event; there will be no other. An event whose head has arrived is still read, and what its invocation
+     * posts goes out. Any thread may call.
+     */
+    void stop() {
+        boolean waits = state.getAndSet(State.STOPPED) == State.POLLING;
+        TimedSocket open = socket;
+        if (waits && open != null) {
+            try {
+                open.close();
+            } catch (IOException e) {
+                LOG.debug(e);
+            }
+        }
+    }
+
+    private Invocation poll() throws IOException {
         Exchange next = exchange("GET", "invocation/next", "", NO_BODY, Instant.MAX);
         long arrived = System.nanoTime();
         if (next.status != 200) {
             throw new IOException("the Runtime API answered /next with " + next.status);
         }
         String requestId = required(next, REQUEST_ID);
-        String deadline = required(next, DEADLINE);
+        Instant deadline = deadline(next.head);
+        if (deadline == null) {
+            throw new IOException("the Runtime API sent " + DEADLINE + ": " + required(next, DEADLINE));
+        }
+        return new Invocation(requestId, next.head.field(lower(INVOCATION_ID)), next.head.field(lower(TRACE_ID)), deadline, arrived,
+                next.body);
+    }
+
+    /** Null: there is none, or what is none. */
+    private static Instant deadline(HttpReader.Head head) {
+        String millis = head.field(lower(DEADLINE));
         try {
-            return new Invocation(requestId, next.head.field(lower(INVOCATION_ID)), next.head.field(lower(TRACE_ID)),
-                    Instant.ofEpochMilli(Long.parseLong(deadline)), arrived, next.body);
+            return millis == null ? null : Instant.ofEpochMilli(Long.parseLong(millis));
         } catch (NumberFormatException e) {
-            throw new IOException("the Runtime API sent " + DEADLINE + ": " + deadline);
+            return null;
         }
     }
 
     /**
      * Hands back a whole answer, at most 6 MB.
      *
-     * @throws TimedSocket.Stalled it was not taken by the deadline
+     * @param end when it must have been taken
+     * @throws TimedSocket.Stalled it was not
      */
-    void respond(Invocation invocation, String contentType, byte[] answer) throws IOException {
+    void respond(Invocation invocation, Instant end, String contentType, byte[] answer) throws IOException {
         post("invocation/" + invocation.requestId() + "/response", echo(invocation) + "Content-Type: " + contentType + "\r\n", answer,
-                end(invocation));
+                end(invocation, end));
     }
 
     /** Hands back an answer as it comes, on a connection of its own, which must be closed after it. */
-    ResponseStream stream(Invocation invocation, String contentType) throws IOException {
-        return new ResponseStream(open(end(invocation)),
+    ResponseStream stream(Invocation invocation, Instant end, String contentType) throws IOException {
+        return new ResponseStream(open(end(invocation, end)), invocation.deadline(),
                 "POST " + PATH + "invocation/" + invocation.requestId() + "/response HTTP/1.1\r\nHost: "
                 + address + "\r\nUser-Agent: chat-lambda\r\n" + echo(invocation) + "Content-Type: " + contentType + "\r\n");
     }
@@ -80,12 +148,13 @@ public final class RuntimeApi implements Closeable {
     /**
      * Ends the invocation as a function error; {@code type} is {@code Category.Reason}.
      *
-     * @throws TimedSocket.Stalled it was not taken by the deadline
+     * @param end when that must have been taken
+     * @throws TimedSocket.Stalled it was not
      */
-    void fail(Invocation invocation, String type, String message) throws IOException {
+    void fail(Invocation invocation, Instant end, String type, String message) throws IOException {
         post("invocation/" + invocation.requestId() + "/error",
                 echo(invocation) + "Content-Type: application/json\r\n" + ERROR_TYPE + type + "\r\n", error(type, message),
-                end(invocation));
+                end(invocation, end));
     }
 
     /** Tells why the function cannot start; the process should then end. */
@@ -110,9 +179,18 @@ public final class RuntimeApi implements Closeable {
         return invocation.invocationId() == null ? "" : INVOCATION_ID + ": " + invocation.invocationId() + "\r\n";
     }
 
-    private static Instant end(Invocation invocation) {
-        Instant late = Instant.now().plus(LATE);
-        return invocation.deadline().isAfter(late) ? invocation.deadline() : late;
+    private static Instant end(Invocation invocation, Instant end) {
+        return later(end, soon(invocation.deadline()));
+    }
+
+    /** When what is handed over from now on must have been taken: not beyond the deadline, unless that is now, or has passed. */
+    static Instant soon(Instant deadline) {
+        Instant handover = Instant.now().plus(HANDOVER);
+        return later(deadline.isBefore(handover) ? deadline : handover, Instant.now().plus(LATE));
+    }
+
+    private static Instant later(Instant a, Instant b) {
+        return a.isAfter(b) ? a : b;
     }
 
     /** 4xx: this one outcome is lost (too large, or too late), the next invocation is not. 5xx: "Runtime should exit promptly". */
@@ -166,6 +244,9 @@ public final class RuntimeApi implements Closeable {
                 socket = open(end);
                 reader = new HttpReader(socket.in());
             }
+            if (polling && state.get() == State.STOPPED) { // before there was a connection to close
+                throw new IOException("stopped");
+            }
             write(socket.endBy(end), head, body);
             do {
                 answer = reader.head();
@@ -181,8 +262,13 @@ public final class RuntimeApi implements Closeable {
             disconnect();
             throw new Unanswered(new EOFException("the connection was closed"));
         }
+        state.compareAndSet(State.POLLING, State.BUSY);
         byte[] content;
         try {
+            Instant deadline = deadline(answer);
+            if (deadline != null) {
+                socket.endBy(later(deadline, Instant.now().plus(EVENT)));
+            }
             content = reader.body(answer);
         } catch (IOException e) {
             disconnect(); // the rest of it would be taken for the answer to what is asked next
@@ -222,6 +308,12 @@ public final class RuntimeApi implements Closeable {
     /** An exception's message, or its name where it has none. */
     static String why(IOException failure) {
         return failure.getMessage() != null ? failure.getMessage() : failure.getClass().getSimpleName();
+    }
+
+    /** Which exception, and where it happened; never what it was about: its message may hold a part of the request. */
+    static String where(Throwable failure) {
+        return failure.getClass().getName() + " at " + Stream.of(failure.getStackTrace()).limit(FRAMES).map(StackTraceElement::toString)
+                .collect(Collectors.joining(" < "));
     }
 
     private static String required(Exchange next, String name) throws IOException {

@@ -6,6 +6,7 @@ import java.io.InputStream;
 import java.net.InetSocketAddress;
 import java.net.SocketTimeoutException;
 import java.nio.ByteBuffer;
+import java.nio.channels.CancelledKeyException;
 import java.nio.channels.ClosedSelectorException;
 import java.nio.channels.SelectionKey;
 import java.nio.channels.Selector;
@@ -34,7 +35,8 @@ final class TimedSocket implements Closeable {
 
     private final SocketChannel channel;
     private final InputStream in = new In();
-    private Selector selector;
+    private volatile Selector selector;
+    private SelectionKey key;
     private Instant end = Instant.MAX;
 
     private TimedSocket(SocketChannel channel) {
@@ -97,9 +99,9 @@ final class TimedSocket implements Closeable {
         try {
             if (selector == null) {
                 selector = Selector.open();
-                channel.register(selector, what);
+                key = channel.register(selector, what);
             } else {
-                channel.keyFor(selector).interestOps(what);
+                key.interestOps(what);
             }
             boolean ready = selector.select(millis) > 0;
             selector.selectedKeys().clear();
@@ -107,7 +109,7 @@ final class TimedSocket implements Closeable {
             if (!ready && what == SelectionKey.OP_WRITE && !Instant.now().isBefore(end)) {
                 throw new Stalled(stalled);
             }
-        } catch (ClosedSelectorException e) {
+        } catch (ClosedSelectorException | CancelledKeyException e) {
             throw new IOException("the connection was closed", e);
         }
         if (Thread.currentThread().isInterrupted()) {
@@ -122,8 +124,9 @@ final class TimedSocket implements Closeable {
     @Override
     public void close() throws IOException {
         channel.close();
-        if (selector != null) {
-            selector.close();
+        Selector open = selector;
+        if (open != null) {
+            open.close();
         }
     }
 

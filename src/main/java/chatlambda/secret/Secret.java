@@ -9,6 +9,8 @@ import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.regex.Pattern;
 import org.jboss.logging.Logger;
 
@@ -32,6 +34,7 @@ public class Secret implements UpstreamKey {
     private final Duration connectTimeout;
     private volatile String value;
     private Instant renewed = Instant.EPOCH;
+    private FutureTask<Void> renewal;
 
     /** Why there is no key. */
     public static final class Unavailable extends Exception {
@@ -68,10 +71,14 @@ public class Secret implements UpstreamKey {
      */
     public static Future<Secret> startReading(String arn, Map<String, String> environment, Duration connectTimeout) {
         var reading = new FutureTask<>(new Secret(arn, environment, connectTimeout)::withValue);
+        start(reading);
+        return reading;
+    }
+
+    private static void start(Runnable reading) {
         var thread = new Thread(reading, "secret");
         thread.setDaemon(true);
         thread.start();
-        return reading;
     }
 
     /**
@@ -100,32 +107,53 @@ public class Secret implements UpstreamKey {
     }
 
     /**
-     * Reads the key again. If several threads call this at once, the first one reads and the others wait for it, at most 5 s whatever
-     * their own limit is; if there is another key then, all of them return true. Whoever calls within a minute of that returns false.
+     * Reads the key again, on a thread of its own, in at most 5 s, at most once a minute. Whoever calls while it is read waits for that, no
+     * longer than its own limit; who has no time begins nothing.
      */
     @Override
-    public boolean renew(Duration limit) {
-        return !limit.isNegative() && !limit.isZero() && renew(value, limit);
+    public boolean renew(String refused, Duration limit) {
+        boolean hasTime = !limit.isNegative() && !limit.isZero();
+        FutureTask<Void> reading = hasTime && value.equals(refused) ? renewal() : null;
+        if (reading != null) {
+            try {
+                reading.get(limit.toNanos(), TimeUnit.NANOSECONDS);
+            } catch (ExecutionException | TimeoutException e) {
+                LOG.debug("the key was not read in time"); // the thread that reads goes on, and says what it finds
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        }
+        return !value.equals(refused);
     }
 
-    private synchronized boolean renew(String refused, Duration limit) {
-        if (!value.equals(refused)) {
-            return true; // another thread has read it while this one waited
+    /** The reading that goes on, or one that begins; null: the last one began less than a minute ago, and has ended. */
+    private synchronized FutureTask<Void> renewal() {
+        if (renewal != null && !renewal.isDone()) {
+            return renewal;
         }
         Instant now = Instant.now();
         if (!isDue(renewed, now)) {
-            return false;
+            return null;
         }
         renewed = now;
+        var reading = new FutureTask<Void>(this::readAgain, null);
+        start(reading);
+        renewal = reading;
+        return renewal;
+    }
+
+    private void readAgain() {
+        String before = value;
         try {
-            value = read(limit.compareTo(READ_TIMEOUT) < 0 ? limit : READ_TIMEOUT);
+            value = read(READ_TIMEOUT);
         } catch (Unavailable e) {
             LOG.errorf("the upstream refused the key, and %s", e.getMessage());
-            return false;
+            return;
+        } catch (RuntimeException e) { // never its message, which may quote anything
+            LOG.errorf("the upstream refused the key, and it cannot be read again: %s", e.getClass().getName());
+            return;
         }
-        boolean another = !value.equals(refused);
-        LOG.warnf("the upstream refused the key, and the secret holds %s", another ? "another one now" : "the same one still");
-        return another;
+        LOG.warnf("the upstream refused the key, and the secret holds %s", value.equals(before) ? "the same one still" : "another one now");
     }
 
     static boolean isDue(Instant renewed, Instant now) {

@@ -128,6 +128,7 @@ public final class Attempts {
             }
             asked = request.model();
             requests++;
+            String key = sender.key().value();
             try {
                 return upstream.ask(request, sender, deadline);
             } catch (Failure e) {
@@ -137,7 +138,7 @@ public final class Attempts {
                 requests--;
                 continue; // the connections from before are closed by now, so this cannot go on
             }
-            if (failure.retryability() == Retryability.ANOTHER_KEY && !keyRenewed && sender.key().renew(deadline.left())) {
+            if (failure.retryability() == Retryability.ANOTHER_KEY && !keyRenewed && sender.key().renew(key, deadline.left())) {
                 keyRenewed = true;
                 continue; // another key is no retry
             }

@@ -14,6 +14,8 @@ public final class CompletionStream implements Answer, Closeable {
     /** Bytes of comments that wait for the first event. */
     private static final int MAX_WAITING = 64 * 1024;
     private static final Duration A_WHILE = Duration.ofMinutes(1);
+    /** How long the LF after the CR that ends the marker may take. */
+    private static final Duration LAST_LF = Duration.ofMillis(50);
     private static final byte[] NOTHING = {};
 
     private final UpstreamAnswer head;
@@ -75,11 +77,15 @@ public final class CompletionStream implements Answer, Closeable {
      * All of it, as one body.
      *
      * @param limit how many bytes that may be
+     * @param held what the invocation holds
      * @throws Failure the first event is an error, or the stream is no whole answer
      */
-    Completion whole(int limit) throws Failure {
+    Completion whole(int limit, BytesInFlight.Share held) throws Failure {
         var all = new ByteArrayOutputStream();
         for (byte[] next = NOTHING; next != null && !events.firstIsError(); next = next(A_WHILE)) {
+            if (!held.take(next.length)) {
+                throw new Failure(ChatError.overloaded(true));
+            }
             all.writeBytes(next);
             if (all.size() > limit) {
                 throw new Failure(ChatError.tooLong(limit).with(head.passedOn()));
@@ -109,7 +115,8 @@ public final class CompletionStream implements Answer, Closeable {
             return null;
         }
         try {
-            byte[] chunk = events.isComplete() ? null : body.next(patience);
+            Duration wait = events.hasMarker() ? LAST_LF : patience;
+            byte[] chunk = events.isComplete() ? null : body.next(wait);
             boolean isOver = chunk == null || chunk.length == 0 && events.hasMarker(); // for an LF after its CR nobody waits any longer
             return isOver ? end(null) : events.accept(chunk);
         } catch (Failure e) {

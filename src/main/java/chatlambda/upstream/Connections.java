@@ -62,12 +62,13 @@ final class Connections {
      * a request which had been given up by then: the REST client (3.34.1) leaves them leased for ever.
      *
      * @param bound how many bytes the body of its answer may have
+     * @param held what that body comes to; null: it is counted elsewhere
      * @return names itself in the header {@link ChatCompletions#EXCHANGE}; to be closed when it has its answer, or none
      */
-    Exchange begin(int bound) {
+    Exchange begin(int bound, BytesInFlight.Share held) {
         long now = System.currentTimeMillis();
         drop(codec -> !codec.isWanted() || now - codec.lastUsed() > keepAlive.toMillis());
-        var exchange = new Exchange(this, Long.toString(exchanges.incrementAndGet()), bound, !open.isEmpty());
+        var exchange = new Exchange(this, Long.toString(exchanges.incrementAndGet()), bound, held, !open.isEmpty());
         waiting.put(exchange.id(), exchange);
         return exchange;
     }

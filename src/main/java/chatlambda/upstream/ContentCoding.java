@@ -8,6 +8,7 @@ import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.IntPredicate;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.Inflater;
 import java.util.zip.InflaterInputStream;
@@ -20,6 +21,12 @@ import java.util.zip.InflaterInputStream;
 final class ContentCoding {
 
     private ContentCoding() {
+    }
+
+    /** There is no room for the plain text. */
+    static final class NoRoom extends Exception {
+
+        private static final long serialVersionUID = 1;
     }
 
     /** The codings of a header's value in lower case, without what changes nothing; empty: the answer is plain. */
@@ -41,9 +48,11 @@ final class ContentCoding {
      * @param coding one that {@link #isKnown}
      * @param limit of the plain text in bytes: of a longer one comes a little more than that
      * @param lenient whether what could be read counts where the rest cannot
+     * @param room whether so many bytes more of it may be kept
      * @return the body itself where it does not have that coding
+     * @throws NoRoom they may not
      */
-    static byte[] decode(String coding, byte[] body, int limit, boolean lenient) throws IOException {
+    static byte[] decode(String coding, byte[] body, int limit, boolean lenient, IntPredicate room) throws IOException, NoRoom {
         if (JsonString.beginsObject(body, body.length)) {
             return body;
         }
@@ -53,6 +62,9 @@ final class ContentCoding {
                 : new GZIPInputStream(new ByteArrayInputStream(body))) {
             byte[] buffer = new byte[8192];
             for (int read; plain.size() <= limit && (read = in.read(buffer)) >= 0;) {
+                if (!room.test(read)) {
+                    throw new NoRoom();
+                }
                 plain.write(buffer, 0, read);
             }
         } catch (IOException e) {

@@ -18,6 +18,7 @@ final class Exchange implements Closeable {
     private final Connections connections;
     private final String id;
     private final int bound;
+    private final BytesInFlight.Share held;
     private final boolean foundKept;
     private final long askedAt = System.nanoTime();
 
@@ -26,6 +27,7 @@ final class Exchange implements Closeable {
     private volatile long sentAt;
     private volatile long read;
     private volatile boolean tooLong;
+    private volatile boolean noRoom;
 
     // These only the event loop uses.
     /** Bytes of the request's body that have been written. */
@@ -43,12 +45,14 @@ final class Exchange implements Closeable {
 
     /**
      * @param bound how many bytes the body of its answer may have
+     * @param held what that body comes to; null: it is counted elsewhere
      * @param foundKept whether there were connections from before
      */
-    Exchange(Connections connections, String id, int bound, boolean foundKept) {
+    Exchange(Connections connections, String id, int bound, BytesInFlight.Share held, boolean foundKept) {
         this.connections = connections;
         this.id = id;
         this.bound = bound;
+        this.held = held;
         this.foundKept = foundKept;
     }
 
@@ -87,6 +91,12 @@ final class Exchange implements Closeable {
         return bound;
     }
 
+    /** So many bytes of an answer that is no error's are about to be kept; false: they are too many. */
+    boolean keeps(int bytes) {
+        noRoom = held != null && !held.take(bytes);
+        return !noRoom;
+    }
+
     void tooLong() {
         tooLong = true;
     }
@@ -94,6 +104,11 @@ final class Exchange implements Closeable {
     /** Whether its answer has been given up for its length. */
     boolean isTooLong() {
         return tooLong;
+    }
+
+    /** Whether that was for what other invocations hold. */
+    boolean hadNoRoom() {
+        return noRoom;
     }
 
     /** Whether nothing of the request has left this process. */

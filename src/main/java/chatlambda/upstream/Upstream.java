@@ -76,8 +76,11 @@ public final class Upstream {
     private final HttpClient client;
     private final Connections connections;
 
-    /** @param tls trust settings other than the built-in ones */
-    public Upstream(Options options, Optional<TlsConfiguration> tls, Vertx vertx) {
+    /**
+     * @param number tells its connections from those of others
+     * @param tls trust settings other than the built-in ones
+     */
+    public Upstream(int number, Options options, Optional<TlsConfiguration> tls, Vertx vertx) {
         this.options = options;
         this.base = options.base;
         this.reasons = reasons(base, options);
@@ -89,7 +92,7 @@ public final class Upstream {
                 .connectTimeout(options.connectTimeout.toMillis(), TimeUnit.MILLISECONDS)
                 .readTimeout(0, TimeUnit.MILLISECONDS) // each call has its own bound
                 .followRedirects(false) // the key must not travel
-                .property(QuarkusRestClientProperties.NAME, "chat") // streams share its connections
+                .property(QuarkusRestClientProperties.NAME, "chat-" + number) // streams share its connections
                 .property(QuarkusRestClientProperties.SHARED, true)
                 .httpClientOptionsCustomizer(clientOptions::set);
         tls.ifPresent(builder::tlsConfiguration);
@@ -152,7 +155,9 @@ public final class Upstream {
     public Answer ask(ChatRequest request, Sender sender, Deadline deadline) throws Failure {
         Deadline bound = deadline.within(options.timeout, RAISE_TIMEOUT);
         boolean stream = request.stream();
-        try (Exchange exchange = connections.begin(stream ? Integer.MAX_VALUE : sender.maxAnswer())) { // a stream may go on for ever
+        // A stream may go on for ever; what must be read whole of an answer to such a request is counted where it is read.
+        try (Exchange exchange = stream ? connections.begin(Integer.MAX_VALUE, null)
+                : connections.begin(sender.maxAnswer(), sender.held())) {
             String key = sender.key().value();
             return stream ? stream(exchange, request, sender, key, bound) : whole(exchange, request, sender, key, bound);
         }
@@ -176,12 +181,12 @@ public final class Upstream {
         requireFewFields(response.getStringHeaders().values().stream().mapToInt(List::size).sum());
         var headers = new TreeMap<String, String>();
         response.getStringHeaders().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), String.join(", ", values)));
-        return new UpstreamAnswer(response.getStatus(), headers, body(response), new Redaction(key), sender.key())
-                .decoded(maxBody(response.getStatus(), sender)).completion(false);
+        var answer = new UpstreamAnswer(response.getStatus(), headers, body(response), new Redaction(key), sender.key());
+        return decoded(answer, sender).completion(false);
     }
 
-    private static int maxBody(int status, Sender sender) {
-        return status >= 200 && status < 300 ? sender.maxAnswer() : UpstreamError.MAX_BODY;
+    private static UpstreamAnswer decoded(UpstreamAnswer answer, Sender sender) throws Failure {
+        return answer.decoded(answer.isSuccess() ? sender.maxAnswer() : UpstreamError.MAX_BODY, sender.held());
     }
 
     private Answer stream(Exchange exchange, ChatRequest request, Sender sender, String key, Deadline bound) throws Failure {
@@ -208,15 +213,14 @@ public final class Upstream {
                 expectEvents(body, bound);
                 var stream = new CompletionStream(head, body, begunAt, begun);
                 if (!options.streams) {
-                    return stream.whole(sender.maxAnswer());
+                    return stream.whole(sender.maxAnswer(), sender.held());
                 }
                 stream.awaitFirstEvent(head.isLabelledAsEvents() ? until : firstEvent());
                 streams = true;
                 return stream;
             }
-            byte[] whole = readAll(body, begun, sender.maxAnswer());
-            return new UpstreamAnswer(head.status(), headers, whole, head.redaction(), sender.key())
-                    .decoded(maxBody(head.status(), sender)).completion(true);
+            byte[] whole = readAll(body, begun, sender.maxAnswer(), head.isSuccess() ? sender.held() : null);
+            return decoded(new UpstreamAnswer(head.status(), headers, whole, head.redaction(), sender.key()), sender).completion(true);
         } finally {
             if (!streams) {
                 body.close();
@@ -310,7 +314,7 @@ public final class Upstream {
      */
     private Failure failed(Exchange exchange, Throwable told) {
         if (exchange.isTooLong()) {
-            return new Failure(ChatError.tooLong(exchange.bound()));
+            return new Failure(exchange.hadNoRoom() ? ChatError.overloaded(true) : ChatError.tooLong(exchange.bound()));
         }
         Throwable seen = exchange.failure();
         Throwable failure = seen != null ? seen : told;
@@ -331,9 +335,13 @@ public final class Upstream {
         }
     }
 
-    private static byte[] readAll(UpstreamBody body, byte[] begun, int limit) throws Failure {
+    /** @param held null for an error's body, of which little is read */
+    private static byte[] readAll(UpstreamBody body, byte[] begun, int limit, BytesInFlight.Share held) throws Failure {
         var all = new ByteArrayOutputStream();
         for (byte[] chunk = begun; chunk != null; chunk = body.next(A_WHILE)) {
+            if (held != null && !held.take(chunk.length)) {
+                throw new Failure(ChatError.overloaded(true));
+            }
             all.writeBytes(chunk);
             if (all.size() > limit) {
                 throw new Failure(ChatError.tooLong(limit));

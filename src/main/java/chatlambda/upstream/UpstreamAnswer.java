@@ -65,9 +65,10 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body, Reda
      * The same without the coding that it should not have.
      *
      * @param limit bytes of the plain body; of an error's that many are taken
+     * @param held what the invocation holds, to which the plain body comes unless it is an error's
      * @throws Failure the coding is not known, or a stream has one
      */
-    UpstreamAnswer decoded(int limit) throws Failure {
+    UpstreamAnswer decoded(int limit, BytesInFlight.Share held) throws Failure {
         String coding = coding();
         if (coding.isEmpty() || status == 401 || body.length == 0) { // what a 401 says is not looked at
             return this;
@@ -78,7 +79,9 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body, Reda
         }
         byte[] plain;
         try {
-            plain = ContentCoding.decode(coding, body, limit, !isSuccess());
+            plain = ContentCoding.decode(coding, body, limit, !isSuccess(), read -> !isSuccess() || held.take(read));
+        } catch (ContentCoding.NoRoom e) {
+            throw new Failure(ChatError.overloaded(true));
         } catch (IOException e) {
             throw unusable("cannot be decoded as " + coding);
         }

@@ -255,8 +255,9 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
                     continue;
                 }
                 int left = (int) (bound - its.body);
-                its.body += content.content().readableBytes();
-                if (its.body <= bound) {
+                int bytes = content.content().readableBytes();
+                its.body += bytes;
+                if (its.body <= bound && (its.failed || its.keeps(bytes))) {
                     continue;
                 }
                 Object last = its.failed ? new DefaultLastHttpContent(content.content().readRetainedSlice(left)) : null;

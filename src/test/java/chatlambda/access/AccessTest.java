@@ -102,7 +102,7 @@ class AccessTest {
         var caller = access.admit(Map.of("authorization", "Bearer sk-test-~!"));
         assertEquals("passthrough", caller.name());
         assertEquals("sk-test-~!", caller.key().value());
-        assertFalse(caller.key().renew(Duration.ofSeconds(1)));
+        assertFalse(caller.key().renew(caller.key().value(), Duration.ofSeconds(1)));
         assertEquals(client("iam").limits(), caller.limits());
         assertSame(OURS, KEYS.admit(Map.of("authorization", "Bearer " + KEY)).key());
         for (var headers : List.of(Map.<String, String>of(), Map.of("x-api-key", "a b"), Map.of("x-api-key", "a\r\nx: y"),

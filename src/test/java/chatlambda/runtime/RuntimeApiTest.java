@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import chatlambda.http.HttpReader;
 import chatlambda.runtime.Response.Whole;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
@@ -15,11 +16,14 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Optional;
 import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /** The Runtime API's contract, against a server that says each answer as written here, one for each request. */
 class RuntimeApiTest {
@@ -27,6 +31,8 @@ class RuntimeApiTest {
     private static final String ACCEPTED = "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
     /** Closes the connection instead of answering. */
     private static final String HANG_UP = "";
+    /** Says nothing until the other side closes the connection. */
+    private static final String SILENCE = " ";
 
     private final List<String> requests = new CopyOnWriteArrayList<>();
     private final List<String> bodies = new CopyOnWriteArrayList<>();
@@ -59,6 +65,10 @@ class RuntimeApiTest {
                         bodies.add(new String(reader.body(head), StandardCharsets.UTF_8));
                         String answer = answers[next++];
                         if (answer.equals(HANG_UP)) {
+                            break;
+                        }
+                        if (answer.equals(SILENCE)) {
+                            connection.getInputStream().read();
                             break;
                         }
                         connection.getOutputStream().write(answer.getBytes(StandardCharsets.UTF_8));
@@ -95,6 +105,14 @@ class RuntimeApiTest {
         };
     }
 
+    private void respond(Invocation invocation, String contentType, byte[] answer) throws IOException {
+        api.respond(invocation, invocation.deadline(), contentType, answer);
+    }
+
+    private void fail(Invocation invocation, String type, String message) throws IOException {
+        api.fail(invocation, invocation.deadline(), type, message);
+    }
+
     private static String event(String fields, String body) {
         return "HTTP/1.1 200 OK\r\nlambda-runtime-aws-request-id: r1\r\nLAMBDA-RUNTIME-DEADLINE-MS: 1700000000123\r\n" + fields
                 + "Content-Length: " + body.length() + "\r\n\r\n" + body;
@@ -127,9 +145,9 @@ class RuntimeApiTest {
     void theInvocationIdIsEchoedWithAnswersAndErrorsWhereThereWasOne() throws IOException {
         answers(event("Lambda-Runtime-Invocation-Id: i1\r\n", "{}"), ACCEPTED, ACCEPTED, event("", "{}"), ACCEPTED);
         var first = api.next();
-        api.respond(first, "application/json", "{\"a\":1}".getBytes());
-        api.fail(first, "Chat.X", "m");
-        api.respond(api.next(), "application/json", "{}".getBytes());
+        respond(first, "application/json", "{\"a\":1}".getBytes());
+        fail(first, "Chat.X", "m");
+        respond(api.next(), "application/json", "{}".getBytes());
         assertTrue(requests.get(1).startsWith("POST /2018-06-01/runtime/invocation/r1/response "), requests.get(1));
         assertTrue(requests.get(1).contains("lambda-runtime-invocation-id=i1"), requests.get(1));
         assertTrue(requests.get(2).contains("lambda-runtime-invocation-id=i1"), requests.get(2));
@@ -142,7 +160,7 @@ class RuntimeApiTest {
     void interimAnswersAreSkipped() throws IOException {
         String interim = "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 199 X\r\nA: b\r\n\r\n";
         answers(interim + event("", "{}"), interim + ACCEPTED, event("", "[]"));
-        api.respond(api.next(), "application/json", new byte[0]);
+        respond(api.next(), "application/json", new byte[0]);
         assertEquals("[]", new String(api.next().event()));
         assertEquals(1, connections);
     }
@@ -150,18 +168,67 @@ class RuntimeApiTest {
     @Test
     void bytesThatNobodyAskedForAreNoAnswerToWhatIsAskedNext() throws IOException {
         answers(event("", "{}"), ACCEPTED + event("", "\"of nobody\""), event("", "[]"));
-        api.respond(api.next(), "application/json", new byte[0]);
+        respond(api.next(), "application/json", new byte[0]);
         assertEquals("[]", new String(api.next().event()));
         assertEquals(2, connections);
     }
 
     @Test
+    @Timeout(60)
+    void aPollThatWaitsCanBeCalledOff() throws Exception {
+        answers(event("", "{}"), ACCEPTED, SILENCE);
+        respond(api.next(), "application/json", new byte[0]);
+        var waits = CompletableFuture.supplyAsync(() -> {
+            try {
+                return Optional.ofNullable(api.next());
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        });
+        while (requests.size() < 3 && !waits.isDone()) {
+            Thread.sleep(1);
+        }
+        api.stop();
+        assertEquals(Optional.empty(), waits.get());
+        assertNull(api.next());
+    }
+
+    @Test
+    void whatIsAnsweredWhenItIsCalledOffStillGoesOut() throws IOException {
+        answers(event("", "{}"), ACCEPTED, event("", "[]"));
+        var invocation = api.next();
+        api.stop();
+        respond(invocation, "application/json", "1".getBytes());
+        assertEquals("1", bodies.get(1));
+        assertNull(api.next());
+        assertEquals(2, requests.size());
+    }
+
+    @Test
+    void whatWasCalledOffAtOnceConnectsNowhere() throws IOException {
+        api.stop();
+        assertNull(api.next());
+        assertEquals(0, connections);
+    }
+
+    /** An event of which no more comes is no event. */
+    @Test
+    @Timeout(60)
+    void anEventThatDoesNotArriveWholeEndsThePoll() {
+        answers("HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: r1\r\nLambda-Runtime-Deadline-Ms: 1\r\nContent-Length: 10\r\n\r\n{",
+                SILENCE);
+        assertThrows(TimedSocket.Stalled.class, api::next);
+    }
+
+    @Test
     void anOutcomeThatIsNotTakenByItsDeadlineIsGivenUp() throws Exception {
         answers(event("", "{}"));
-        var invocation = api.next().endingBy(Instant.now().plusMillis(1_500));
-        assertThrows(TimedSocket.Stalled.class, () -> api.respond(invocation, "application/json", new byte[50_000_000]));
-        assertTrue(!Instant.now().isBefore(invocation.deadline()));
-        assertThrows(TimedSocket.Stalled.class, () -> api.respond(invocation, "application/json", new byte[0]), "taken, but not answered");
+        var invocation = api.next();
+        Instant end = Instant.now().plusMillis(1_500);
+        assertThrows(TimedSocket.Stalled.class, () -> api.respond(invocation, end, "application/json", new byte[50_000_000]));
+        assertTrue(!Instant.now().isBefore(end));
+        assertThrows(TimedSocket.Stalled.class, () -> api.respond(invocation, end, "application/json", new byte[0]),
+                "taken, but not answered");
     }
 
     /** Half of an answer came; its other half must not be taken for the next one's beginning. */
@@ -169,7 +236,7 @@ class RuntimeApiTest {
     void anAnswerThatStallsHalfwayLeavesNoConnectionBehind() throws IOException {
         answers(event("", "{}"), "HTTP/1.1 202 Accepted\r\nContent-Length: 9\r\n\r\nhalf", event("", "[]"));
         var invocation = api.next();
-        assertThrows(TimedSocket.Stalled.class, () -> api.respond(invocation.endingBy(Instant.now()), "application/json", new byte[0]));
+        assertThrows(TimedSocket.Stalled.class, () -> api.respond(invocation, Instant.now(), "application/json", new byte[0]));
         assertEquals("[]", new String(api.next().event()));
         assertEquals(2, connections);
     }
@@ -177,7 +244,7 @@ class RuntimeApiTest {
     @Test
     void aFunctionErrorNamesItsTypeInHeaderAndBody() throws IOException {
         answers(event("", "{}"), ACCEPTED);
-        api.fail(api.next(), "Chat.UpstreamTimeout", "too \"late\"");
+        fail(api.next(), "Chat.UpstreamTimeout", "too \"late\"");
         assertTrue(requests.get(1).startsWith("POST /2018-06-01/runtime/invocation/r1/error "), requests.get(1));
         assertTrue(requests.get(1).contains("lambda-runtime-function-error-type=Chat.UpstreamTimeout"), requests.get(1));
         assertEquals("{\"errorMessage\":\"too \\\"late\\\"\",\"errorType\":\"Chat.UpstreamTimeout\",\"stackTrace\":[]}", bodies.get(1));
@@ -188,7 +255,7 @@ class RuntimeApiTest {
         for (int status : new int[] { 400, 403, 410, 413 }) {
             requests.clear();
             answers(event("", "{}"), "HTTP/1.1 " + status + " No\r\nContent-Length: 2\r\n\r\n{}", event("", "{}"));
-            api.respond(api.next(), "application/json", new byte[0]);
+            respond(api.next(), "application/json", new byte[0]);
             assertEquals("r1", api.next().requestId());
             api.close();
             api = new RuntimeApi("127.0.0.1:" + server.getLocalPort());
@@ -212,7 +279,7 @@ class RuntimeApiTest {
     @Test
     void aConnectionClosedBetweenTwoRequestsIsOpenedAgain() throws IOException {
         answers(event("", "{}"), HANG_UP, ACCEPTED, event("Connection: close\r\n", "{}"), event("", "{}"));
-        api.respond(api.next(), "application/json", new byte[0]);
+        respond(api.next(), "application/json", new byte[0]);
         api.next();
         api.next();
         assertEquals(3, connections);

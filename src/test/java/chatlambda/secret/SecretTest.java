@@ -53,21 +53,23 @@ class SecretTest {
         List<FutureTask<Boolean>> renewals = new ArrayList<>();
         List<Thread> threads = new ArrayList<>();
         for (int i = 0; i < 4; i++) {
-            var renewal = new FutureTask<>(() -> secret.renew(LIMIT));
+            var renewal = new FutureTask<>(() -> secret.renew("sk-test-old", LIMIT));
             renewals.add(renewal);
             threads.add(new Thread(renewal));
             threads.get(i).start();
         }
-        while (threads.stream().filter(thread -> thread.getState() == Thread.State.BLOCKED).count() < 3) {
-            Thread.onSpinWait(); // until three wait for the one that reads
+        while (!threads.stream().allMatch(thread -> thread.getState() == Thread.State.TIMED_WAITING)) {
+            Thread.onSpinWait(); // until all wait for the one that reads
         }
+        assertFalse(secret.renew("sk-test-old", Duration.ofMillis(1)), "no longer than its own limit");
         assertEquals("sk-test-old", secret.value(), "which nobody has to wait for");
         mayEnd.countDown();
         for (var renewal : renewals) {
             assertEquals(another, renewal.get());
         }
         assertEquals(found, secret.value());
-        assertFalse(secret.renew(LIMIT), "not within the same minute");
+        assertEquals(another, secret.renew("sk-test-old", LIMIT), "whose refusal comes late finds what was read");
+        assertFalse(secret.renew(found, LIMIT), "not within the same minute");
         assertEquals(2, reads.get());
     }
 
@@ -81,9 +83,9 @@ class SecretTest {
             }
         };
         secret.withValue();
-        assertFalse(secret.renew(Duration.ZERO));
-        assertFalse(secret.renew(Duration.ofMillis(-1)));
+        assertFalse(secret.renew("sk-test-0", Duration.ZERO));
+        assertFalse(secret.renew("sk-test-0", Duration.ofMillis(-1)));
         assertEquals("sk-test-0", secret.value());
-        assertTrue(secret.renew(Duration.ofMillis(1)), "no minute was used up");
+        assertTrue(secret.renew("sk-test-0", LIMIT), "no minute was used up");
     }
 }

@@ -67,7 +67,7 @@ class AttemptsTest {
         }
 
         Made make(Ask upstream) throws Failure {
-            return Attempts.make(upstream, request(), policy, new Sender("r", key, null, null, 1), deadline);
+            return Attempts.make(upstream, request(), policy, new Sender("r", key, null, null, 1, null), deadline);
         }
 
         Attempted until(Duration left) {
@@ -88,7 +88,7 @@ class AttemptsTest {
                 }
 
                 @Override
-                public boolean renew(Duration limit) {
+                public boolean renew(String refused, Duration limit) {
                     return next.next();
                 }
             });

@@ -30,6 +30,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class UpstreamAnswerTest {
 
+    /** Alone, there is always enough of it. */
+    private static final BytesInFlight.Share ROOM = new BytesInFlight(0).begin();
+
     private static UpstreamAnswer answer(int status, String body) {
         return answer(status, Map.of("content-type", "application/json"), body.getBytes(StandardCharsets.UTF_8));
     }
@@ -142,17 +145,17 @@ class UpstreamAnswerTest {
     @ValueSource(strings = { "gzip", "x-gzip", "identity, GZIP", "deflate", "raw", "identity", "" })
     void aKnownCodingIsTakenOffAndBoundsThePlainText(String coding) throws Exception {
         String text = "{\"a\":\"" + "x".repeat(1_000) + "\"}";
-        var plain = encoded(200, coding, text).decoded(text.length());
+        var plain = encoded(200, coding, text).decoded(text.length(), ROOM);
         assertEquals(text, new String(plain.completion(false).body(), StandardCharsets.UTF_8));
-        assertEquals("no", error(encoded(429, coding, "{\"message\":\"no\"}").decoded(1_000)).getMessage());
+        assertEquals("no", error(encoded(429, coding, "{\"message\":\"no\"}").decoded(1_000, ROOM)).getMessage());
         if (plain.body() != coded(coding, text) && !coding.isEmpty() && !coding.equals("identity")) {
             var tooLong = encoded(200, coding, text);
-            assertEquals("response_too_large", assertThrows(Failure.class, () -> tooLong.decoded(text.length() - 1)).error().code());
+            assertEquals("response_too_large", assertThrows(Failure.class, () -> tooLong.decoded(text.length() - 1, ROOM)).error().code());
             var error = encoded(500, coding, "{\"message\":\"no\",\"a\":\"" + "x".repeat(UpstreamError.MAX_BODY) + "\"}")
-                    .decoded(UpstreamError.MAX_BODY);
+                    .decoded(UpstreamError.MAX_BODY, ROOM);
             assertEquals("no", error(error).getMessage());
             var events = encoded(200, coding, "data: 1\n\n");
-            assertEquals("unsupported_encoding", assertThrows(Failure.class, () -> events.decoded(1_000)).error().code());
+            assertEquals("unsupported_encoding", assertThrows(Failure.class, () -> events.decoded(1_000, ROOM)).error().code());
         }
     }
 
@@ -160,7 +163,7 @@ class UpstreamAnswerTest {
     @CsvSource({ "200, br", "429, zstd", "500, 'gzip, gzip'", "200, compress" })
     void anUnknownCodingIsNamed(int status, String coding) {
         var answer = answer(status, Map.of("content-encoding", coding, "x-should-retry", "true"), new byte[] { 1 });
-        var error = assertThrows(Failure.class, () -> answer.decoded(1_000)).error();
+        var error = assertThrows(Failure.class, () -> answer.decoded(1_000, ROOM)).error();
         assertEquals("502 unsupported_encoding false", error.status() + " " + error.code() + " " + error.headers().get("x-should-retry"));
         assertTrue(error.getMessage().contains("content coding " + coding + ","), error.getMessage());
     }
@@ -169,16 +172,16 @@ class UpstreamAnswerTest {
     void aCodingThatTheBodyDoesNotHaveIsToldOrPassedOver() throws Failure {
         for (String coding : new String[] { "gzip", "deflate" }) {
             var whole = answer(200, Map.of("content-encoding", coding), "no {}".getBytes(StandardCharsets.UTF_8));
-            String said = assertThrows(Failure.class, () -> whole.decoded(1_000)).error().getMessage();
+            String said = assertThrows(Failure.class, () -> whole.decoded(1_000, ROOM)).error().getMessage();
             assertTrue(said.contains("cannot be decoded as " + coding), said);
-            var plain = answer(200, Map.of("content-encoding", coding), " {\"a\":1}".getBytes(StandardCharsets.UTF_8)).decoded(1_000);
+            var plain = answer(200, Map.of("content-encoding", coding), " {\"a\":1}".getBytes(StandardCharsets.UTF_8)).decoded(1_000, ROOM);
             assertEquals(" {\"a\":1}", new String(plain.completion(false).body(), StandardCharsets.UTF_8));
             var cut = answer(200, Map.of("content-encoding", coding, "content-type", "text/event-stream"), new byte[] { 31 });
-            assertEquals("unsupported_encoding", assertThrows(Failure.class, () -> cut.decoded(1_000)).error().code());
+            assertEquals("unsupported_encoding", assertThrows(Failure.class, () -> cut.decoded(1_000, ROOM)).error().code());
         }
-        var error = answer(503, Map.of("content-encoding", "gzip"), "no {}".getBytes(StandardCharsets.UTF_8)).decoded(1_000);
+        var error = answer(503, Map.of("content-encoding", "gzip"), "no {}".getBytes(StandardCharsets.UTF_8)).decoded(1_000, ROOM);
         assertEquals("503 the upstream answered 503 with an empty body", error(error).status() + " " + error(error).getMessage());
-        assertEquals(0, answer(200, Map.of("content-encoding", "br"), new byte[0]).decoded(1_000).body().length);
+        assertEquals(0, answer(200, Map.of("content-encoding", "br"), new byte[0]).decoded(1_000, ROOM).body().length);
     }
 
     /** API Gateway takes 10 KB of headers: what is longer than 1 KB is left out, and what comes after 8 KB. */
