@@ -95,6 +95,15 @@ class ManyIT {
         };
     }
 
+    /** Answers by name, once the test says so. */
+    private static Script heldBack(CountDownLatch asked, CountDownLatch goOn) {
+        return (request, connection) -> {
+            asked.countDown();
+            ScriptedUpstream.await(goOn);
+            named(request, connection);
+        };
+    }
+
     private static CompletableFuture<String> ask(Deployed function, String body) {
         return CompletableFuture.supplyAsync(() -> FaultIT.told(function.invoke(Events.post(body))), CALLERS);
     }
@@ -165,11 +174,7 @@ class ManyIT {
     void afterAFreezeInMidAnswerEverybodyGetsTheirOwn() throws Exception {
         var asked = new CountDownLatch(WORKERS);
         var goOn = new CountDownLatch(1);
-        try (var upstream = ScriptedUpstream.start((request, connection) -> {
-            asked.countDown();
-            ScriptedUpstream.await(goOn);
-            named(request, connection);
-        });
+        try (var upstream = ScriptedUpstream.start(heldBack(asked, goOn));
                 var function = Deployed.against(upstream.url(), many(WORKERS))) {
             var answers = IntStream.range(0, WORKERS).mapToObj(i -> ask(function, chat("caller" + i))).toList();
             assertTrue(asked.await(60, TimeUnit.SECONDS));
@@ -205,11 +210,7 @@ class ManyIT {
     void answersThatAreTooLateAreLostAndNothingElseIs() throws Exception {
         var asked = new CountDownLatch(WORKERS);
         var goOn = new CountDownLatch(1);
-        try (var upstream = ScriptedUpstream.start((request, connection) -> {
-            asked.countDown();
-            ScriptedUpstream.await(goOn);
-            named(request, connection);
-        });
+        try (var upstream = ScriptedUpstream.start(heldBack(asked, goOn));
                 var function = Deployed.against(upstream.url(), many(WORKERS), InvokeMode.BUFFERED, Duration.ofSeconds(5))) {
             function.lambda.awaitPolls(WORKERS);
             var outcomes = new ArrayList<CompletableFuture<Outcome>>();
@@ -365,11 +366,7 @@ class ManyIT {
         int running = WORKERS - 3;
         var asked = new CountDownLatch(running);
         var goOn = new CountDownLatch(1);
-        try (var api = new BreakingRuntimeApi(running); var upstream = ScriptedUpstream.start((request, connection) -> {
-            asked.countDown();
-            ScriptedUpstream.await(goOn);
-            named(request, connection);
-        })) {
+        try (var api = new BreakingRuntimeApi(running); var upstream = ScriptedUpstream.start(heldBack(asked, goOn))) {
             var environment = many(WORKERS, "AWS_LAMBDA_RUNTIME_API", "127.0.0.1:" + api.server.getLocalPort(), "CHAT_API_KEY", Deployed.KEY,
                     "CHAT_AUTH", "iam", "CHAT_URL", upstream.url().toString());
             try (var process = Deployed.FunctionProcess.start(environment)) {
@@ -430,11 +427,7 @@ class ManyIT {
     void aRequestForWhichThereIsNoRoomIsRefused() throws Exception {
         var asked = new CountDownLatch(1);
         var goOn = new CountDownLatch(1);
-        try (var upstream = ScriptedUpstream.start((request, connection) -> {
-            asked.countDown();
-            ScriptedUpstream.await(goOn);
-            named(request, connection);
-        });
+        try (var upstream = ScriptedUpstream.start(heldBack(asked, goOn));
                 var function = Deployed.against(upstream.url(), many(WORKERS, "CHAT_MAX_BYTES_IN_FLIGHT", "1000000"))) {
             String padding = "x".repeat(900_000);
             var first = ask(function, chat("first").replace("\"m\"", "\"m\",\"a\":\"" + padding + padding + "\"")); // alone: as much as it likes
@@ -504,11 +497,7 @@ class ManyIT {
     void aStreamNeedsNoRoom() throws Exception {
         var taken = new CountDownLatch(1);
         var goOn = new CountDownLatch(1);
-        try (var upstream = ScriptedUpstream.start((request, connection) -> {
-            taken.countDown();
-            ScriptedUpstream.await(goOn);
-            named(request, connection);
-        });
+        try (var upstream = ScriptedUpstream.start(heldBack(taken, goOn));
                 var function = Deployed.against(upstream.url(),
                         many(WORKERS, "CHAT_MAX_BYTES_IN_FLIGHT", "1000000", "CHAT_RESPONSE_MODE", "stream"), InvokeMode.RESPONSE_STREAM)) {
             var first = ask(function, chat("first").replace("\"m\"", "\"m\",\"a\":\"" + "x".repeat(999_000) + "\""));

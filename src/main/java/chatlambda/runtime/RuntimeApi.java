@@ -39,16 +39,8 @@ public final class RuntimeApi implements Closeable {
     private static final Duration HANDOVER = Duration.ofSeconds(1);
     /** The same at the deadline, or later. */
     private static final Duration LATE = Duration.ofMillis(200);
-
     /** How long an event may take to arrive once its head is here, whatever its deadline, which is by another clock. */
     private static final Duration EVENT = Duration.ofSeconds(5);
-
-    private final String address;
-    private volatile TimedSocket socket;
-    private HttpReader reader;
-    private final AtomicReference<State> state = new AtomicReference<>(State.BUSY);
-    /** Whether what goes on is a poll. */
-    private boolean polling;
 
     private enum State {
         /** There is an invocation, or is yet to be asked for one. */
@@ -57,6 +49,13 @@ public final class RuntimeApi implements Closeable {
         POLLING,
         STOPPED
     }
+
+    private final String address;
+    private final AtomicReference<State> state = new AtomicReference<>(State.BUSY);
+    private volatile TimedSocket socket;
+    private HttpReader reader;
+    /** Whether what goes on is a poll. */
+    private boolean polling;
 
     /** @param address host and port, as in {@code AWS_LAMBDA_RUNTIME_API} */
     public RuntimeApi(String address) {

@@ -77,7 +77,7 @@ public final class CompletionStream implements Answer, Closeable {
      * All of it, as one body.
      *
      * @param limit how many bytes that may be
-     * @param held what the invocation holds
+     * @param held what the invocation holds, to which its bytes are added
      * @throws Failure the first event is an error, or the stream is no whole answer
      */
     Completion whole(int limit, BytesInFlight.Share held) throws Failure {

@@ -45,7 +45,7 @@ final class Exchange implements Closeable {
 
     /**
      * @param bound how many bytes the body of its answer may have
-     * @param held what that body comes to; null: it is counted elsewhere
+     * @param held what the invocation holds, to which that body is added as it arrives; null: it is counted elsewhere
      * @param foundKept whether there were connections from before
      */
     Exchange(Connections connections, String id, int bound, BytesInFlight.Share held, boolean foundKept) {

@@ -10,7 +10,7 @@ import chatlambda.chat.UpstreamKey;
  * @param traceparent W3C's header, or null
  * @param traceId X-Ray's header, or null
  * @param maxAnswer bytes of a whole answer that its front door takes: no more of one are read
- * @param held what the invocation holds: the bytes of a whole answer come to it
+ * @param held what the invocation holds, to which the bytes of a whole answer are added
  */
 public record Sender(String requestId, UpstreamKey key, String traceparent, String traceId, int maxAnswer, BytesInFlight.Share held) {
 }

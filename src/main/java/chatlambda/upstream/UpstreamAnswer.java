@@ -65,7 +65,7 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body, Reda
      * The same without the coding that it should not have.
      *
      * @param limit bytes of the plain body; of an error's that many are taken
-     * @param held what the invocation holds, to which the plain body comes unless it is an error's
+     * @param held what the invocation holds, to which the plain body is added, unless it is an error's
      * @throws Failure the coding is not known, or a stream has one
      */
     UpstreamAnswer decoded(int limit, BytesInFlight.Share held) throws Failure {
