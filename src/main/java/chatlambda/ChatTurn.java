@@ -1,14 +1,17 @@
 package chatlambda;
 
 import chatlambda.access.Client;
+import chatlambda.chat.ApiRequest;
 import chatlambda.chat.ChatError;
-import chatlambda.chat.ChatRequest;
+import chatlambda.chat.ModelList;
 import chatlambda.chat.Redaction;
+import chatlambda.chat.Route;
 import chatlambda.chat.UpstreamKey;
 import chatlambda.chat.Usage;
 import chatlambda.event.Direct;
 import chatlambda.event.Event;
 import chatlambda.event.UnsupportedEvent;
+import chatlambda.event.Warmup;
 import chatlambda.json.JsonOut;
 import chatlambda.log.AccessLine;
 import chatlambda.log.AccessLine.Answered;
@@ -41,11 +44,17 @@ import java.util.regex.Pattern;
 final class ChatTurn implements Turn {
 
     private static final byte[] NO_BODY = {};
+    private static final byte[] NOTHING = "{}".getBytes(StandardCharsets.US_ASCII);
+    private static final byte[] HEALTHY = "{\"status\":\"ok\"}".getBytes(StandardCharsets.US_ASCII);
     /** Bytes of a whole answer that are read where the front door has no limit: it is looked at before it goes on. */
     private static final int MAX_WHOLE = 32 * 1024 * 1024;
     /** Characters of a model's name that go to the caller: API Gateway takes 10 KB of headers. */
     private static final int MAX_MODEL = 256;
     private static final String RAISE_TIMEOUT = "raise the function's timeout (Timeout in template.yaml), or ask for fewer tokens";
+    private static final String SHUT_DOWN = ". The default model has been shut down by its maker; %s is asked in its place where the"
+            + " caller may use that. Set CHAT_MODEL to one that https://api.aimlapi.com/v1/models?id=MODEL tells of, which asks for no key";
+    /** A header's value: visible ASCII, with spaces and tabs inside. */
+    private static final Pattern HEADER = Pattern.compile("[!-~]([ -~\\t]*[!-~])?");
     /** W3C's: version, trace, parent and flags. */
     private static final Pattern TRACEPARENT = Pattern.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}");
     /** An upstream's code that is fit for the log. */
@@ -61,11 +70,15 @@ final class ChatTurn implements Turn {
     /** Of the key that the client sends upstream; null: it is not known yet who that is. */
     private Redaction redaction;
 
+    /** Whether it is answered without an access line. */
+    private boolean isPing;
+
     // What the access line tells, each written by the step that finds it out.
     private Event event;
     private Client client;
     private int requestBytes = -1;
-    private ChatRequest request;
+    private Route route;
+    private ApiRequest request;
     private int requests;
     private String answeredModel;
     private long askedAt;
@@ -101,13 +114,22 @@ final class ChatTurn implements Turn {
             throw new FunctionError("Chat.UnsupportedEvent", e.getMessage());
         }
         headers.put("x-request-id", invocation.requestId());
+        if (event instanceof Warmup) {
+            outcome = new Outcome(200, null, NOTHING.length);
+            return reply(200, NOTHING);
+        }
         try {
-            if (event.isHealthCheck()) {
-                return reply(200, NO_BODY);
+            Response pinged = ping();
+            if (pinged != null) {
+                isPing = true;
+                return pinged;
             }
             String model = admit();
             redaction = new Redaction(client.key().value());
-            request = ChatRequest.of(body(), model, client.limits());
+            if (route == Route.MODELS) {
+                return models(model);
+            }
+            request = ApiRequest.of(route, body(), settings.models().withStandard(model), client.limits());
             if (!held.take(requestBytes)) {
                 throw ChatError.overloaded(false);
             }
@@ -121,19 +143,80 @@ final class ChatTurn implements Turn {
         }
     }
 
+    /** What is answered without a key and without an access line: a health check, or a browser's preflight. Null: it is neither. */
+    private Response ping() {
+        if (!(event instanceof Event.Http http)) {
+            return null;
+        }
+        headers.putAll(settings.cors().headers(http.headers()));
+        if (settings.cors().isPreflight(http.method().equals("OPTIONS"), http.headers())) {
+            headers.putAll(settings.cors().preflight(http.headers()));
+            return reply(204, NO_BODY);
+        }
+        if (http.isHealthCheck()) {
+            return reply(200, NO_BODY);
+        }
+        if (Target.isHealth(http)) {
+            headers.put("content-type", "application/json");
+            return reply(200, HEALTHY);
+        }
+        return null;
+    }
+
     /**
-     * Finds out who asks, and refuses what is not on the chat route.
+     * Finds out who asks, and for what.
      *
-     * @return the model of a request that names none
+     * @return the model that the path names; null: none
      */
     private String admit() throws ChatError {
         if (!(event instanceof Event.Http http)) {
             client = function.access().admitDirect();
-            return settings.model();
+            if (!settings.routes().contains(Route.CHAT)) {
+                throw ChatError.invalid(404, null, "chat requests are not served here: add chat to chat.routes (CHAT_ROUTES)");
+            }
+            route = Route.CHAT;
+            return null;
         }
         client = function.access().admit(http.headers());
-        String model = Route.require(http).model();
-        return model != null ? model : settings.model();
+        Target target = Target.require(http, settings.routes());
+        route = target.route();
+        return target.model();
+    }
+
+    /** @param id of the one that is asked for; null: all of them */
+    private Response models(String id) throws ChatError {
+        var list = new ModelList(settings.models(), client.limits());
+        var passed = new TreeMap<>(Map.of("content-type", "application/json"));
+        byte[] all = list.isKnown() ? list.ofSettings() : listOfUpstream(list, passed);
+        byte[] body = id == null ? all : ModelList.item(all, id);
+        if (body == null) {
+            throw ChatError.refused(404, "model", "model_not_found", "the model that the path names is not there, or not for this caller:"
+                    + " use one that GET /v1/models lists");
+        }
+        headers.putAll(passed);
+        return whole(new Completion(200, passed, body, Usage.NONE, null));
+    }
+
+    /** @param passed gets the headers of the upstream's answer that are passed on */
+    private byte[] listOfUpstream(ModelList list, Map<String, String> passed) throws ChatError {
+        request = ApiRequest.OF_MODELS;
+        Completion answer;
+        try {
+            answer = (Completion) ask();
+        } catch (ChatError e) {
+            boolean hasNone = e.kind() == ChatError.Kind.UpstreamError && (e.status() == 404 || e.status() == 405);
+            if (hasNone) {
+                return list.ofSettings();
+            }
+            throw e;
+        }
+        byte[] all = list.of(answer.body());
+        if (all == null) {
+            throw ChatError.unusable("the upstream's list of models has no array \"data\": set CHAT_ALLOWED_MODELS to exact names, which"
+                    + " are listed without it").with(answer.headers());
+        }
+        passed.putAll(answer.headers());
+        return all;
     }
 
     private byte[] body() throws ChatError {
@@ -149,18 +232,25 @@ final class ChatTurn implements Turn {
     private Answer ask() throws ChatError {
         askedAt = System.nanoTime();
         try {
-            var policy = new Attempts.Policy(settings.retries(), settings.retryAfterMax(), fallbackModels());
+            boolean mayMoveOn = route.hasFallbacks();
+            var policy = new Attempts.Policy(settings.retries(), settings.retryAfterMax(), mayMoveOn ? fallbackModels() : List.of(),
+                    asksForDefault() && client.limits().allow(settings.models().successor())
+                            ? settings.models().successor() : null);
             var made = Attempts.make(function.upstream(), request, policy, sender(), deadline);
             noteRequests(made.requests(), made.model());
             answeredModel = made.model();
             return made.answer();
         } catch (Failure e) {
             noteRequests(e.requests(), e.model());
-            if (event instanceof Direct && e.model() != null) {
-                throw e.error().withMembers(Map.of("model", member(e.model())));
-            }
-            throw e.error();
+            ChatError error = e.isModelGone() && asksForDefault() ? e.error().withAdvice(SHUT_DOWN.formatted(settings.models().successor()))
+                    : e.error();
+            throw event instanceof Direct && e.model() != null ? error.withMembers(Map.of("model", member(e.model()))) : error;
         }
+    }
+
+    /** Whether the request is for the default model, while that has a successor. */
+    private boolean asksForDefault() {
+        return route.hasFallbacks() && settings.models().successor() != null && settings.models().standard().equals(request.model());
     }
 
     private void noteRequests(int count, String model) {
@@ -180,7 +270,7 @@ final class ChatTurn implements Turn {
 
     private List<String> fallbackModels() {
         var allowed = new ArrayList<String>();
-        for (String model : settings.fallbackModels()) {
+        for (String model : settings.models().fallbacks()) {
             if (client.limits().allow(model)) {
                 allowed.add(model);
             }
@@ -188,14 +278,38 @@ final class ChatTurn implements Turn {
         return allowed;
     }
 
-    private Sender sender() {
-        String traceparent = null;
-        if (settings.propagateTrace() && event instanceof Event.Http http) {
-            String given = http.headers().get("traceparent");
-            traceparent = given != null && TRACEPARENT.matcher(given).matches() ? given : null;
+    private Sender sender() throws ChatError {
+        return new Sender(invocation.requestId(), client.key(), forwarded(),
+                streams || route == Route.MODELS ? MAX_WHOLE : event.replyLimit(), held); // of a list of models some may be left out
+    }
+
+    /** The caller's headers that go upstream. */
+    private Map<String, String> forwarded() throws ChatError {
+        if (settings.forwardHeaders().isEmpty() && !settings.propagateTrace()) {
+            return Map.of();
         }
-        return new Sender(invocation.requestId(), client.key(), traceparent, settings.propagateTrace() ? invocation.traceId() : null,
-                streams ? MAX_WHOLE : event.replyLimit(), held);
+        var forwarded = new TreeMap<String, String>();
+        Map<String, String> given = event instanceof Event.Http http ? http.headers() : Map.of();
+        for (String name : settings.forwardHeaders()) {
+            String value = given.get(name);
+            boolean isSent = value != null && !value.isBlank();
+            if (isSent && !HEADER.matcher(value).matches()) {
+                throw ChatError.invalid(400, null, "the header " + name + " has a character that no header can carry: send visible ASCII");
+            }
+            if (isSent) {
+                forwarded.put(name, value);
+            }
+        }
+        if (settings.propagateTrace()) {
+            String traceparent = given.get("traceparent");
+            if (traceparent != null && TRACEPARENT.matcher(traceparent).matches()) {
+                forwarded.put("traceparent", traceparent);
+            }
+            if (invocation.traceId() != null) {
+                forwarded.put("x-amzn-trace-id", invocation.traceId());
+            }
+        }
+        return forwarded;
     }
 
     private Response streamed(CompletionStream stream) {
@@ -242,17 +356,18 @@ final class ChatTurn implements Turn {
     @Override
     public void close(Delivery delivery) {
         held.close();
-        if (event != null && event.isHealthCheck()) {
+        if (isPing) {
             function.log().skip();
         } else {
-            function.log().write(line(delivery));
+            function.log().write(line(delivery), !(event instanceof Warmup));
         }
         JsonLines.setRequestId(null);
     }
 
     private AccessLine line(Delivery delivery) {
-        var asked = request == null ? new Asked(null, false, requestBytes)
-                : new Asked(redaction.of(request.model()), request.stream(), requestBytes);
+        String asksAt = route == null ? null : route.label();
+        var asked = request == null ? new Asked(asksAt, null, false, requestBytes)
+                : new Asked(asksAt, redaction.of(request.model()), request.stream(), requestBytes);
         String model = redaction == null ? null : redaction.of(answeredModel);
         Outcome end = outcome != null ? outcome : new Outcome(500, "internal_error", 0);
         var answered = new Answered(end.status, code(delivery, end.code), requests, model, usage, end.bytes);

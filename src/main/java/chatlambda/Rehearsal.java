@@ -3,6 +3,7 @@ package chatlambda;
 import chatlambda.access.Access;
 import chatlambda.access.Client;
 import chatlambda.chat.Limits;
+import chatlambda.chat.Route;
 import chatlambda.http.HttpReader;
 import chatlambda.log.AccessLog;
 import chatlambda.runtime.FunctionError;
@@ -37,8 +38,9 @@ final class Rehearsal {
 
     private static final Logger LOG = Logger.getLogger(Rehearsal.class);
 
-    private static final String CHAT = "{\\\"messages\\\":[{\\\"role\\\":\\\"user\\\",\\\"content\\\":\\\"\\\"}]%s}";
-    private static final String EVENT = "{\"rawPath\":\"/v1/chat/completions\",\"headers\":{\"content-type\":\"application/json\","
+    /** Enough for each route that takes a body. */
+    private static final String CHAT = "{\\\"messages\\\":[{\\\"role\\\":\\\"user\\\",\\\"content\\\":\\\"\\\"}],\\\"input\\\":\\\"\\\"%s}";
+    private static final String EVENT = "{\"rawPath\":\"/v1%s\",\"headers\":{\"content-type\":\"application/json\","
             + "\"authorization\":\"Bearer rehearsal\"},"
             + "\"requestContext\":{\"http\":{\"method\":\"POST\"}},\"body\":\"" + CHAT + "\",\"isBase64Encoded\":false}";
     private static final String KEY_SHA_256 = "2bcd3e14dca8fdb18ca3d4e958bb1c4df002598ae6e5d80fc9d9824a6b5dc450";
@@ -51,7 +53,12 @@ final class Rehearsal {
         var deadline = Deadline.at(Instant.now().plus(settings.primeTimeout()), "raise chat.prime-timeout");
         var connected = upstream.connect();
         try {
-            play(settings, upstream);
+            for (Route route : settings.routes()) { // the first one that takes a body, which all others share their way with
+                if (route.method().equals("POST")) {
+                    play(route, settings, upstream);
+                    break;
+                }
+            }
         } catch (IOException e) {
             LOG.warnf("no rehearsal: %s", e.getMessage());
         } catch (RuntimeException e) { // the first event may fare better
@@ -69,8 +76,8 @@ final class Rehearsal {
         }
     }
 
-    private static void play(Settings settings, Upstream upstream) throws IOException {
-        boolean streams = settings.streams();
+    private static void play(Route route, Settings settings, Upstream upstream) throws IOException {
+        boolean streams = settings.streams() && route != Route.EMBEDDINGS;
         Turn turn = null;
         try (var server = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             var thread = new Thread(() -> answerOnce(server, streams), "rehearsal");
@@ -79,9 +86,9 @@ final class Rehearsal {
             var client = new Client("rehearsal", () -> "rehearsal", Limits.NONE);
             var key = new Access.Key(client, HexFormat.of().parseHex(KEY_SHA_256));
             var access = new Access(Access.Mode.KEYS, List.of(key), client, client);
-            var log = new AccessLog(OutputStream.nullOutputStream(), settings.metrics(), List.of(settings.model()), Map.of());
+            var log = new AccessLog(OutputStream.nullOutputStream(), settings.metrics(), List.of(settings.models().standard()), Map.of());
             var standIn = upstream.standIn(URI.create("http://127.0.0.1:" + server.getLocalPort()));
-            String event = EVENT.formatted(streams ? ",\\\"stream\\\":true" : "");
+            String event = EVENT.formatted(route.path(), streams ? ",\\\"stream\\\":true" : "");
             turn = new ChatFunction(settings, access, new BytesInFlight(0), log, standIn).begin(new Invocation("rehearsal", null, null,
                     Instant.now().plus(Duration.ofDays(1)), System.nanoTime(), event.getBytes(StandardCharsets.US_ASCII)));
             if (!beginning(turn.respond()).contains("\"statusCode\":200")) {
@@ -116,7 +123,7 @@ final class Rehearsal {
             var reader = new HttpReader(connection.getInputStream());
             reader.body(reader.head());
             String type = streams ? "text/event-stream" : "application/json";
-            String body = streams ? "data: {}\n\ndata: [DONE]\n\n" : "{\"choices\":[]}";
+            String body = streams ? "data: {\"type\":\"response.completed\"}\n\ndata: [DONE]\n\n" : "{\"choices\":[]}";
             connection.getOutputStream().write(("HTTP/1.1 200 OK\r\nContent-Type: " + type + "\r\nContent-Length: " + body.length()
                     + "\r\n\r\n" + body).getBytes(StandardCharsets.US_ASCII));
         } catch (IOException e) {

@@ -4,27 +4,40 @@ import chatlambda.SettingsReader.ByClient;
 import chatlambda.SettingsReader.ClientKey;
 import chatlambda.access.Access;
 import chatlambda.access.Client;
+import chatlambda.access.Cors;
 import chatlambda.chat.Limits;
+import chatlambda.chat.Models;
+import chatlambda.chat.Route;
 import chatlambda.chat.UpstreamKey;
 import java.net.URI;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Function;
 
 /**
  * What the function works with: every value is there and valid. {@link #of} names each setting once, with its reader, its default and its
  * meaning.
  *
- * @param upstream ends in {@code /v1}
+ * @param upstream the base that a route's path is added to
+ * @param maxTokensMember of a chat request, in which a token limit goes upstream
  * @param apiKey the key, or the ARN of the secret that holds it; null where callers bring their own
+ * @param routes that are served
+ * @param forwardHeaders of the caller's, by lower-case name, that go upstream
  */
 public record Settings(Access.Mode auth, List<ClientKey> clientKeys, ByClient<List<String>> allowedModels, ByClient<Long> maxRequestBytes,
-        ByClient<Long> maxTokensCap, URI upstream, String apiKey, String model, Duration connectTimeout, Duration timeout, Duration reserve,
-        ResponseMode responseMode, Duration streamIdleTimeout, Duration streamHeartbeat, Duration keepAlive, Duration primeTimeout,
-        int retries, Duration retryAfterMax, List<String> fallbackModels, boolean metrics, boolean propagateTrace, long maxBytesInFlight,
-        int workers) {
+        ByClient<Long> maxTokensCap, String maxTokensMember, URI upstream, String apiKey, Models models, Set<Route> routes,
+        List<String> forwardHeaders, Cors cors, Duration connectTimeout, Duration timeout, Duration reserve, ResponseMode responseMode,
+        Duration streamIdleTimeout, Duration streamHeartbeat, Duration keepAlive, Duration primeTimeout, int retries,
+        Duration retryAfterMax, boolean metrics, boolean propagateTrace, long maxBytesInFlight, int workers) {
+
+    /** Where the default model is. */
+    private static final String DEFAULT_URL = "https://api.aimlapi.com";
+    /** Its maker has shut it down; it stays the default because it is what this function was made for, and so it has a successor. */
+    private static final String DEFAULT_MODEL = "google/gemini-2.5-pro-preview-05-06";
+    private static final String SUCCESSOR = "google/gemini-pro-latest";
 
     /** How answers go out: {@code chat.response-mode}. */
     public enum ResponseMode {
@@ -55,14 +68,22 @@ public record Settings(Access.Mode auth, List<ClientKey> clientKeys, ByClient<Li
         // How callers over HTTP are known.
         var auth = read.oneOf(Access.Mode.values(), "auth", "keys", "keys, to iam where the front door authenticates, or to passthrough");
         List<ClientKey> keys = read.clientKeys("client-keys", auth); // who may call: name=sha256hex,...; a name may have several keys
+        URI upstream = read.url("url", DEFAULT_URL); // of the upstream, as an OpenAI SDK takes it; a bare host gets /v1
+        // model: of a request that names none. model-aliases: name=model,...: where a request names the left one, the right one is asked.
+        // fallback-models: to be asked, in this order, when the one asked for is not available.
+        Models models = read.models(DEFAULT_MODEL, SUCCESSOR, upstream != null && upstream.toString().equals(DEFAULT_URL + "/v1"));
         var settings = new Settings(auth, keys,
                 // The next three limit everybody; client=value limits that client, or direct, instead.
                 read.texts("allowed-models"), // globs of models that may be asked for; none: any
                 read.numbers("max-request-bytes"), // of a request's body; none: as many as the front door takes
-                read.numbers("max-tokens-cap"), // that a request may ask for; none: as many as it likes
-                read.url("url", "https://api.aimlapi.com"), // of the upstream; requests go to {url}/v1/chat/completions; may end in /v1
+                read.numbers("max-tokens-cap"), // that a request may ask for, filled in where it does not say; none: as many as it likes
+                read.tokensMember("max-tokens-member"), // of a chat request that is held to a cap: max_tokens or max_completion_tokens
+                upstream,
                 read.apiKey("api-key", auth), // the upstream's bearer key, or the ARN of its secret; required, but not with passthrough
-                read.model("model", "google/gemini-2.5-pro-preview-05-06"), // used when a request names none
+                models,
+                read.routes("routes"), // that are served: chat, responses, embeddings, models
+                read.headers("forward-headers"), // names of the caller's headers that go upstream
+                read.cors("cors-origins", auth), // origins of the pages in browsers that may call; none: no CORS
                 read.connectTimeout("connect-timeout", "3s"), // to the upstream, and to the service that holds its key
                 read.duration("timeout", "15m"), // upper bound on one upstream answer; the deadline less the reserve bounds it too
                 read.durationOrZero("reserve", "500ms"), // kept back from the deadline so that our own answer still gets out
@@ -74,12 +95,12 @@ public record Settings(Access.Mode auth, List<ClientKey> clientKeys, ByClient<Li
                 read.durationOrZero("prime-timeout", "2s"), // how long the start may wait for the connection; 0: the first request makes it
                 read.retries("retries", "1"), // how often is asked again when that cannot cost twice, or there is no room; 0 to 10
                 read.durationOrZero("retry-after-max", "10s"), // how long an invocation may wait, in all, before it asks again
-                read.fallbackModels("fallback-models"), // to be asked, in this order, when the one asked for is not available
                 read.isTrue("metrics", "true"), // whether access lines carry metrics in CloudWatch's embedded format
                 read.isTrue("propagate-trace", "false"), // whether the caller's traceparent and X-Ray's trace id go upstream
                 // Bytes of requests and whole answers that all invocations together may hold; none: a quarter of the function's memory.
                 read.bytesInFlight("max-bytes-in-flight"),
                 read.workers()); // how many invocations Lambda may hand over at a time
+        read.requireReal("allowed-models", settings.allowedModels, models);
         if (!read.problems().isEmpty()) {
             throw new Invalid(read.problems());
         }
@@ -100,6 +121,6 @@ public record Settings(Access.Mode auth, List<ClientKey> clientKeys, ByClient<Li
     }
 
     private Client client(String name, UpstreamKey key) {
-        return new Client(name, key, new Limits(allowedModels.of(name), maxRequestBytes.of(name), maxTokensCap.of(name)));
+        return new Client(name, key, new Limits(allowedModels.of(name), maxRequestBytes.of(name), maxTokensCap.of(name), maxTokensMember));
     }
 }

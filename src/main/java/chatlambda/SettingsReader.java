@@ -1,6 +1,9 @@
 package chatlambda;
 
 import chatlambda.access.Access;
+import chatlambda.access.Cors;
+import chatlambda.chat.Models;
+import chatlambda.chat.Route;
 import chatlambda.chat.UpstreamKey;
 import chatlambda.secret.Secret;
 import io.quarkus.runtime.configuration.DurationConverter;
@@ -8,9 +11,11 @@ import java.net.URI;
 import java.net.URISyntaxException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.HexFormat;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -44,6 +49,15 @@ final class SettingsReader {
     private static final Pattern CLIENT = Pattern.compile("[A-Za-z0-9._-]{1,64}");
     private static final Pattern SHA_256 = Pattern.compile("[0-9a-fA-F]{64}");
     private static final Pattern NUMBER = Pattern.compile("0*[1-9][0-9]{0,14}");
+
+    /** As browsers send one: in lower case and without the scheme's own port. */
+    private static final Pattern ORIGIN = Pattern.compile("(?!http://[^/]*:80$)(?!https://[^/]*:443$)[a-z][a-z0-9+.-]*://[^\\s/?#@*\\\\,]+",
+            Pattern.CASE_INSENSITIVE);
+    private static final Pattern HEADER = Pattern.compile("[a-z0-9!#$%&'*+.^_`|~-]{1,100}");
+    /** Keys, what this side of the connection says, and what front doors add. */
+    private static final Pattern NEVER_FORWARDED = Pattern.compile("authorization|x-api-key|api-key|x-goog-api-key|cookie|host|accept.*"
+            + "|x-amzn?-.*|x-forwarded-.*|forwarded|proxy-.*|content-.*|connection|keep-alive|te|trailer|transfer-encoding|upgrade"
+            + "|expect|http2-settings|chat-lambda-exchange");
 
     private static final long MIN_IN_FLIGHT = 16 * 1024 * 1024;
     private static final String MAX_CONCURRENCY = "AWS_LAMBDA_MAX_CONCURRENCY";
@@ -136,6 +150,7 @@ final class SettingsReader {
         return 0;
     }
 
+    /** What an OpenAI SDK takes as its base URL: a bare host gets {@code /v1}; a chat endpoint's address is taken without its route. */
     URI url(String name, String otherwise) {
         String remedy = "set it to an address such as https://api.aimlapi.com";
         String text = text(name, otherwise);
@@ -150,17 +165,99 @@ final class SettingsReader {
             }
             if (url.getPort() == 0 || url.getPort() > 65_535 || url.getHost() == null || url.getRawFragment() != null
                     || !("https".equals(url.getScheme()) || "http".equals(url.getScheme()))) {
-                return problem(name, "is \"" + text + "\", not an http or https address", remedy);
+                return problem(name, is(text, ", not an http or https address"), remedy);
             }
-            String base = url.toString();
-            while (base.endsWith("/")) {
-                base = base.substring(0, base.length() - 1);
-            }
-            return new URI(base.endsWith("/v1") ? base : base + "/v1");
+            String base = withoutSlashes(url.toString());
+            String chat = Route.CHAT.path();
+            base = base.endsWith(chat) ? withoutSlashes(base.substring(0, base.length() - chat.length())) : base;
+            boolean isBare = base.indexOf('/', "https://".length()) < 0;
+            return new URI(isBare ? base + "/v1" : base);
         } catch (URISyntaxException e) {
             boolean secret = text.indexOf('@') >= 0 || text.indexOf('?') >= 0;
             return problem(name, secret ? "is not an address (its value is not shown)" : is(text, ", not an address"), remedy);
         }
+    }
+
+    private static String withoutSlashes(String base) {
+        int end = base.length();
+        while (base.charAt(end - 1) == '/') {
+            end--;
+        }
+        return base.substring(0, end);
+    }
+
+    /** By default all. */
+    Set<Route> routes(String name) {
+        String text = text(name, null);
+        if (text == null) {
+            return EnumSet.allOf(Route.class);
+        }
+        var byLabel = new LinkedHashMap<String, Route>();
+        for (Route route : Route.values()) {
+            byLabel.put(route.label(), route);
+        }
+        String remedy = "set it to some of " + String.join(",", byLabel.keySet());
+        var routes = EnumSet.noneOf(Route.class);
+        for (String item : items(text)) {
+            if (byLabel.containsKey(item)) {
+                routes.add(byLabel.get(item));
+            } else {
+                problem(name, is(text, ", in which \"" + item + "\" is no route"), remedy);
+            }
+        }
+        if (text.isBlank()) {
+            problem(name, "is empty", remedy);
+        }
+        return routes;
+    }
+
+    /** The member of a chat request in which a token limit goes upstream. */
+    String tokensMember(String name) {
+        List<String> members = Route.CHAT.tokenLimits();
+        String text = text(name, members.get(0)).strip();
+        return members.contains(text) ? text : problem(name, is(text, ""), "set it to " + String.join(" or ", members));
+    }
+
+    /** Origins in lower case, or {@link Cors#ANY}. */
+    Cors cors(String name, Access.Mode auth) {
+        String remedy = "set it to origins such as https://app.example.com, without a path and separated by commas, or to * alone";
+        String text = text(name, null);
+        if (text == null) {
+            return new Cors(Set.of());
+        }
+        List<String> origins = items(text);
+        if (origins.contains(Cors.ANY)) {
+            if (origins.size() > 1) {
+                problem(name, is(text, ", in which * does not stand alone"), remedy);
+            } else if (auth == Access.Mode.IAM) {
+                problem(name, "is *, while chat.auth (CHAT_AUTH) is iam: any page could spend the upstream's key",
+                        "name the origins, or set CHAT_AUTH=keys");
+            }
+        } else {
+            for (String origin : origins) {
+                if (!ORIGIN.matcher(origin).matches()) {
+                    problem(name, is(text, ", in which \"" + origin + "\" is no origin that a browser sends"), remedy);
+                }
+            }
+        }
+        origins.replaceAll(each -> each.toLowerCase(Locale.ROOT));
+        return new Cors(Set.copyOf(origins));
+    }
+
+    /** Headers' names in lower case. */
+    List<String> headers(String name) {
+        var names = new ArrayList<String>();
+        String text = text(name, "");
+        for (String item : items(text)) {
+            String lower = item.toLowerCase(Locale.ROOT);
+            if (!HEADER.matcher(lower).matches() || lower.contains("*")) {
+                problem(name, is(text, ", in which \"" + item + "\" is no header's name"), "set it to names such as x-session-id");
+            } else if (NEVER_FORWARDED.matcher(lower).matches()) {
+                problem(name, "has " + item + ", which is the function's to say, or tells of the caller's way here", "leave it out");
+            }
+            names.add(lower);
+        }
+        return names;
     }
 
     /** Null with {@link Access.Mode#PASSTHROUGH}. The variable counts as it is written: a key may look like an expression. */
@@ -188,17 +285,66 @@ final class SettingsReader {
         return key;
     }
 
-    String model(String name, String otherwise) {
-        String model = text(name, otherwise).strip();
-        return model.isEmpty() ? problem(name, "is empty", "set it to a model's id, such as google/gemini-2.5-pro") : model;
+    /**
+     * The models that are named, by the settings {@code model}, {@code model-aliases} and {@code fallback-models}.
+     *
+     * @param standard of a request that names none; the default
+     * @param successor of the default, where nothing else was set
+     * @param upstream has its default value
+     */
+    Models models(String standard, String successor, boolean upstream) {
+        String model = text("model", standard).strip();
+        if (model.isEmpty()) {
+            problem("model", "is empty", "set it to a model's id, such as google/gemini-2.5-pro");
+        }
+        Map<String, String> aliases = aliases("model-aliases");
+        boolean noFallbacks = text("fallback-models", null) == null;
+        var fallbacks = new ArrayList<String>();
+        fallbackModels("fallback-models").forEach(each -> fallbacks.add(aliases.getOrDefault(each, each)));
+        String real = aliases.getOrDefault(model, model);
+        boolean isDefault = upstream && noFallbacks && model.equals(standard) && real.equals(standard);
+        return new Models(real, aliases, fallbacks, isDefault ? successor : null);
     }
 
-    List<String> fallbackModels(String name) {
+    private Map<String, String> aliases(String name) {
+        var aliases = new LinkedHashMap<String, String>();
+        String remedy = "set it to name=model pairs such as fast=google/gemini-3-flash,smart=openai/gpt-5";
+        for (String item : items(text(name, ""))) {
+            int equals = item.indexOf('=');
+            String alias = item.substring(0, Math.max(0, equals)).strip();
+            String model = item.substring(equals + 1).strip();
+            if (!UpstreamKey.fitsHeader(alias) || !UpstreamKey.fitsHeader(model) || alias.isEmpty() || model.isEmpty()) {
+                problem(name, "has the item \"" + item + "\", which is no pair of plain names", remedy);
+            } else if (aliases.put(alias, model) != null) {
+                problem(name, "has " + alias + " twice", remedy);
+            }
+        }
+        for (var alias : aliases.entrySet()) {
+            if (aliases.containsKey(alias.getValue())) {
+                problem(name, "says that " + alias.getKey() + " is " + alias.getValue() + ", which is an alias itself", "name its model");
+            }
+        }
+        return aliases;
+    }
+
+    /** @param allowed by exact names or globs, for all or for one client: an alias's name among them would never match */
+    void requireReal(String name, ByClient<List<String>> allowed, Models models) {
+        var all = new ArrayList<>(allowed.everybodys());
+        allowed.own().values().forEach(all::addAll);
+        for (String model : all) {
+            if (models.aliases().containsKey(model) && !models.aliases().containsValue(model)) {
+                problem(name, "names " + model + ", an alias, and looks at real names only", "name " + models.real(model));
+            }
+        }
+    }
+
+    private List<String> fallbackModels(String name) {
         List<String> models = items(text(name, ""));
         for (String model : models) {
             if (model.isEmpty() || !UpstreamKey.fitsHeader(model)) {
-                return problem(name, is(text(name, ""), ", which names no model, or one that is not plain ASCII, between two commas"),
+                problem(name, is(text(name, ""), ", which names no model, or one that is not plain ASCII, between two commas"),
                         "set it to models' ids such as google/gemini-2.5-pro,openai/gpt-4o");
+                return List.of();
             }
         }
         return models;

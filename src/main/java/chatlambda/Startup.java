@@ -56,8 +56,9 @@ public final class Startup {
             LOG.warnf("the upstream's key (chat.api-key, CHAT_API_KEY) has fewer than %d characters: it is not looked for in what the"
                     + " upstream says, and so not taken out of errors", Redaction.MIN_LENGTH);
         }
-        var models = new ArrayList<>(settings.fallbackModels());
-        models.add(settings.model());
+        var models = new ArrayList<>(settings.models().fallbacks());
+        models.addAll(settings.models().aliases().values());
+        models.add(settings.models().standard());
         var first = new ChatFunction(settings, settings.access(upstreamKey), new BytesInFlight(settings.maxBytesInFlight()),
                 new AccessLog(lines, settings.metrics(), models, environment), upstream);
         return new Workers(settings.workers(), number -> new InvocationLoop(new RuntimeApi(runtimeApi),

@@ -13,6 +13,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import chatlambda.access.Cors;
 import chatlambda.local.LocalLambda;
 import chatlambda.local.LocalLambda.InvokeMode;
 import jakarta.json.Json;
@@ -29,6 +30,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
@@ -66,18 +68,25 @@ class PlaygroundIT {
 
     @BeforeAll
     static void start() throws IOException {
+        browser = startBrowser();
+        Files.createDirectories(PICTURES);
+        upstream = ScriptedUpstream.start(answering(500, null, ""));
+        lambda = LocalLambda.start(0, InvokeMode.RESPONSE_STREAM, Duration.ofSeconds(60), Path.of("src/main/playground"),
+                new Cors(Set.of()));
+        wire = new Wiretap(lambda.runtimeApi());
+        process = Deployed.FunctionProcess.start(Map.of("AWS_LAMBDA_RUNTIME_API", wire.address(), "CHAT_API_KEY", Deployed.KEY, "CHAT_AUTH", "iam",
+                "CHAT_URL", upstream.url().toString(), "CHAT_RESPONSE_MODE", "stream", "CHAT_RETRIES", "0"));
+    }
+
+    static ChromeDriver startBrowser() {
         assertTrue(isBrowserThere(), MISSING);
         var options = new ChromeOptions();
         options.setBinary(installed("chromium").get());
         options.addArguments("--headless=new", "--hide-scrollbars", "--disable-dev-shm-usage", "--no-sandbox"); // root gets no sandbox
-        browser = new ChromeDriver(new ChromeDriverService.Builder().usingDriverExecutable(installed("chromedriver").get()).build(), options);
+        var service = new ChromeDriverService.Builder().usingDriverExecutable(installed("chromedriver").get()).build();
+        var browser = new ChromeDriver(service, options);
         browser.manage().timeouts().scriptTimeout(Duration.ofSeconds(10));
-        Files.createDirectories(PICTURES);
-        upstream = ScriptedUpstream.start(answering(500, null, ""));
-        lambda = LocalLambda.start(0, InvokeMode.RESPONSE_STREAM, Duration.ofSeconds(60), Path.of("src/main/playground"));
-        wire = new Wiretap(lambda.runtimeApi());
-        process = Deployed.FunctionProcess.start(Map.of("AWS_LAMBDA_RUNTIME_API", wire.address(), "CHAT_API_KEY", Deployed.KEY, "CHAT_AUTH", "iam",
-                "CHAT_URL", upstream.url().toString(), "CHAT_RESPONSE_MODE", "stream", "CHAT_RETRIES", "0"));
+        return browser;
     }
 
     @AfterAll
@@ -466,6 +475,9 @@ class PlaygroundIT {
         }
         assertTrue(raw("POST /_playground/stop", "Host: " + host).startsWith("HTTP/1.1 404 "));
         assertTrue(raw("POST /_playground/stop", "Host: " + host, "Origin: http://evil.example").startsWith("HTTP/1.1 403 "));
+        String refused = raw("POST /v1/chat/completions", "Host: " + host, "Origin: http://evil.example");
+        assertTrue(refused.contains("{\"error\":{\"message\":\"pages of this origin may not ask here: set chat.cors-origins"
+                + " (CHAT_CORS_ORIGINS) to http://evil.example\",\"type\":\"permission_error\""), refused);
         assertTrue(raw("POST /2015-03-31/functions/f/invocations", "Host: " + host, "Origin: http://evil.example").startsWith("HTTP/1.1 403 "));
         assertTrue(raw("GET /_playground/exchange?id=none", "Host: " + host).startsWith("HTTP/1.1 404 "));
         assertTrue(raw("GET /../../../pom.xml", "Host: " + host).contains("no such path: "), "the function's own answer");

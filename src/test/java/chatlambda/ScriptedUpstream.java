@@ -67,7 +67,12 @@ final class ScriptedUpstream implements AutoCloseable {
 
     /** @param protocols that it speaks; none named: what the JDK speaks */
     static ScriptedUpstream startTls(SSLContext tls, Script script, String... protocols) throws IOException {
-        var server = (SSLServerSocket) tls.getServerSocketFactory().createServerSocket(0, 50, InetAddress.getByName("127.0.0.1"));
+        return startTls(tls, 0, script, protocols);
+    }
+
+    /** @param port 0 for any free one */
+    static ScriptedUpstream startTls(SSLContext tls, int port, Script script, String... protocols) throws IOException {
+        var server = (SSLServerSocket) tls.getServerSocketFactory().createServerSocket(port, 50, InetAddress.getByName("127.0.0.1"));
         if (protocols.length > 0) {
             server.setEnabledProtocols(protocols);
         }

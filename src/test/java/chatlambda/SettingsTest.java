@@ -10,8 +10,11 @@ import chatlambda.SettingsReader.ByClient;
 import chatlambda.SettingsReader.ClientKey;
 import chatlambda.access.Access;
 import chatlambda.access.Client;
+import chatlambda.access.Cors;
 import chatlambda.chat.ChatError;
 import chatlambda.chat.Limits;
+import chatlambda.chat.Models;
+import chatlambda.chat.Route;
 import chatlambda.chat.UpstreamKey;
 import io.smallrye.config.EnvConfigSource;
 import io.smallrye.config.SmallRyeConfigBuilder;
@@ -35,6 +38,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class SettingsTest {
 
+    private static final String DEFAULT = "google/gemini-2.5-pro-preview-05-06";
+
     private static Settings settings(Map<String, String> variables) throws Settings.Invalid {
         var all = new HashMap<>(Map.of("CHAT_API_KEY", "k"));
         all.putAll(variables);
@@ -51,9 +56,10 @@ class SettingsTest {
     @Test
     void aKeyIsAllThatIsNeeded() throws Settings.Invalid {
         assertEquals(new Settings(Access.Mode.KEYS, List.of(), new ByClient<>(List.of(), Map.of()), new ByClient<>(0L, Map.of()),
-                new ByClient<>(0L, Map.of()), URI.create("https://api.aimlapi.com/v1"), "k", "google/gemini-2.5-pro-preview-05-06",
+                new ByClient<>(0L, Map.of()), "max_tokens", URI.create("https://api.aimlapi.com/v1"), "k",
+                new Models(DEFAULT, Map.of(), List.of(), "google/gemini-pro-latest"), Set.of(Route.values()), List.of(), new Cors(Set.of()),
                 Duration.ofSeconds(3), Duration.ofMinutes(15), Duration.ofMillis(500), ResponseMode.BUFFERED, Duration.ofMinutes(5),
-                Duration.ofSeconds(15), Duration.ofSeconds(30), Duration.ofSeconds(2), 1, Duration.ofSeconds(10), List.of(), true,
+                Duration.ofSeconds(15), Duration.ofSeconds(30), Duration.ofSeconds(2), 1, Duration.ofSeconds(10), true,
                 false, 16 * 1024 * 1024, 1), settings(Map.of()));
     }
 
@@ -80,8 +86,8 @@ class SettingsTest {
 
     @Test
     void aSettingMayComeFromAnyOfTheConfigurationsSources() throws Settings.Invalid {
-        assertEquals("m", settings(Map.of("_PROD_CHAT_MODEL", "m")).model());
-        assertEquals("m", settings(Map.of("CHAT_MODEL", "${THE_MODEL}", "THE_MODEL", "m")).model());
+        assertEquals("m", settings(Map.of("_PROD_CHAT_MODEL", "m")).models().standard());
+        assertEquals("m", settings(Map.of("CHAT_MODEL", "${THE_MODEL}", "THE_MODEL", "m")).models().standard());
         var configured = Map.of("api-key", "k", "max-tokens-cap", "7", "auth", "iam");
         assertEquals("k", Settings.of(configured::get, Map.of()).apiKey());
         assertEquals("variable", Settings.of(configured::get, Map.of("CHAT_API_KEY", "variable")).apiKey());
@@ -108,9 +114,76 @@ class SettingsTest {
 
     @ParameterizedTest
     @CsvSource({ "https://h, https://h/v1", "https://h/, https://h/v1", "https://h/v1, https://h/v1", "https://h/v1/, https://h/v1",
-            "http://127.0.0.1:8081/openai/, http://127.0.0.1:8081/openai/v1" })
-    void theBaseMayEndInV1OrNot(String given, String base) throws Settings.Invalid {
+            "https://h//, https://h/v1", "http://127.0.0.1:8081/openai/, http://127.0.0.1:8081/openai",
+            "https://generativelanguage.googleapis.com/v1beta/openai, https://generativelanguage.googleapis.com/v1beta/openai",
+            "https://h/api/paas/v4/, https://h/api/paas/v4", "https://h/inference, https://h/inference",
+            "https://h/v1/chat/completions, https://h/v1", "https://h/chat/completions/, https://h/v1",
+            "https://h/x/chat/completions, https://h/x", "https://h:8443, https://h:8443/v1", "https://h/v1/chat, https://h/v1/chat",
+            "https://h/chat/completions/v1, https://h/chat/completions/v1" })
+    void theUrlIsWhatAnOpenAiSdkTakesAsItsBase(String given, String base) throws Settings.Invalid {
         assertEquals(URI.create(base), settings(Map.of("CHAT_URL", given)).upstream());
+    }
+
+    @ParameterizedTest
+    @CsvSource(nullValues = "-", textBlock = """
+            -, -, -, true
+            https://api.aimlapi.com, google/gemini-2.5-pro-preview-05-06, -, true
+            https://api.aimlapi.com/v1/, -, -, true
+            https://api.openai.com, -, -, false
+            -, google/gemini-2.5-pro, -, false
+            -, -, openai/gpt-4o, false
+            -, -, '', false
+            """)
+    void onlyTheDefaultModelOfTheDefaultUpstreamHasASuccessor(String url, String model, String fallbacks, boolean succeeds)
+            throws Settings.Invalid {
+        var given = new HashMap<String, String>();
+        given.put("CHAT_URL", url);
+        given.put("CHAT_MODEL", model);
+        given.put("CHAT_FALLBACK_MODELS", fallbacks);
+        given.values().removeIf(value -> value == null);
+        assertEquals(succeeds ? "google/gemini-pro-latest" : null, settings(given).models().successor());
+    }
+
+    @Test
+    void aDefaultModelThatIsMadeAnAliasHasNoSuccessor() throws Settings.Invalid {
+        var models = settings(Map.of("CHAT_MODEL_ALIASES", DEFAULT + "=openai/gpt-5")).models();
+        assertEquals(new Models("openai/gpt-5", Map.of(DEFAULT, "openai/gpt-5"), List.of(), null), models);
+    }
+
+    @Test
+    void anAliasStandsForAModelWhereverOneIsNamed() throws Settings.Invalid {
+        var models = settings(Map.of("CHAT_MODEL_ALIASES", "fast=a/b, gpt-4=openai/gpt-5=x", "CHAT_MODEL", "fast",
+                "CHAT_FALLBACK_MODELS", "gpt-4,c", "CHAT_ALLOWED_MODELS", "a/*")).models();
+        assertEquals(new Models("a/b", Map.of("fast", "a/b", "gpt-4", "openai/gpt-5=x"), List.of("openai/gpt-5=x", "c"), null), models);
+        assertEquals(List.of("fast", "gpt-4"), List.copyOf(models.aliases().keySet()), "as they were given");
+    }
+
+    @Test
+    void aModelMayBeNamedAsAnAliasIsIfThatIsAnothersRealName() throws Settings.Invalid {
+        var settings = settings(Map.of("CHAT_MODEL_ALIASES", "a=b", "CHAT_ALLOWED_MODELS", "b"));
+        assertEquals("b", settings.models().real("a"));
+        String said = refused(Map.of("CHAT_MODEL_ALIASES", "a=b", "CHAT_ALLOWED_MODELS", "direct=a"));
+        assertTrue(said.contains("chat.allowed-models (environment variable CHAT_ALLOWED_MODELS) names a, an alias"), said);
+    }
+
+    @Test
+    void routesHeadersAndOriginsAreLists() throws Settings.Invalid {
+        var settings = settings(Map.of("CHAT_ROUTES", "chat, models", "CHAT_FORWARD_HEADERS", "X-Session-Id, traceparent",
+                "CHAT_CORS_ORIGINS", "https://App.example.com, http://localhost:3000,chrome-extension://abc", "CHAT_AUTH", "iam"));
+        assertEquals(Set.of(Route.CHAT, Route.MODELS), settings.routes());
+        assertEquals(List.of("x-session-id", "traceparent"), settings.forwardHeaders());
+        assertEquals(Set.of("https://app.example.com", "http://localhost:3000", "chrome-extension://abc"), settings.cors().origins());
+        assertEquals(Set.of("*"), settings(Map.of("CHAT_CORS_ORIGINS", "*")).cors().origins());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = { "authorization", "X-Api-Key", "api-key", "x-goog-api-key", "cookie", "host", "accept", "accept-encoding",
+            "accept-language", "x-amz-date", "x-amzn-trace-id", "x-forwarded-for", "forwarded", "proxy-authorization", "content-type",
+            "content-length", "content-encoding", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect",
+            "chat-lambda-exchange" })
+    void whatIsOfKeysOrOfTheConnectionIsNotForwarded(String header) {
+        String said = refused(Map.of("CHAT_FORWARD_HEADERS", "x-mine," + header));
+        assertTrue(said.contains("has " + header + ", which is the function's to say"), said);
     }
 
     @Test
@@ -118,7 +191,7 @@ class SettingsTest {
         for (int retries : new int[] { 0, 9, 10 }) {
             assertEquals(retries, settings(Map.of("CHAT_RETRIES", Integer.toString(retries))).retries());
         }
-        assertEquals(List.of("!~"), settings(Map.of("CHAT_FALLBACK_MODELS", "!~")).fallbackModels());
+        assertEquals(List.of("!~"), settings(Map.of("CHAT_FALLBACK_MODELS", "!~")).models().fallbacks());
         assertEquals("!~", settings(Map.of("CHAT_API_KEY", "!~")).apiKey());
         assertEquals(URI.create("http://h:65535/v1"), settings(Map.of("CHAT_URL", "http://h:65535")).upstream());
         assertEquals(Duration.ofMillis(1), settings(Map.of("CHAT_CONNECT_TIMEOUT", "1ms")).connectTimeout());
@@ -128,13 +201,13 @@ class SettingsTest {
     @Test
     void aKeyOrAModelWithALineEndIsTakenWithoutIt() throws Settings.Invalid {
         assertEquals("k", settings(Map.of("CHAT_API_KEY", "k\n")).apiKey());
-        assertEquals("m", settings(Map.of("CHAT_MODEL", "m\n")).model());
+        assertEquals("m", settings(Map.of("CHAT_MODEL", "m\n")).models().standard());
     }
 
     @Test
     void modelsAreSeparatedByCommas() throws Settings.Invalid {
-        assertEquals(List.of("a", "b/c"), settings(Map.of("CHAT_FALLBACK_MODELS", " a, b/c ")).fallbackModels());
-        assertEquals(List.of(), settings(Map.of("CHAT_FALLBACK_MODELS", " ")).fallbackModels());
+        assertEquals(List.of("a", "b/c"), settings(Map.of("CHAT_FALLBACK_MODELS", " a, b/c ")).models().fallbacks());
+        assertEquals(List.of(), settings(Map.of("CHAT_FALLBACK_MODELS", " ")).models().fallbacks());
     }
 
     @ParameterizedTest
@@ -177,6 +250,21 @@ class SettingsTest {
             CHAT_MAX_REQUEST_BYTES | 0 | is "0", not one whole number above 0
             CHAT_MAX_TOKENS_CAP | '1,2' | is "1,2", not one whole number above 0
             CHAT_MAX_TOKENS_CAP | direct=x | is "x" for direct, not one whole number above 0
+            CHAT_ROUTES | chat,images | is "chat,images", in which "images" is no route: set it to some of chat,responses,embeddings,models
+            CHAT_ROUTES | '' | chat.routes (environment variable CHAT_ROUTES) is empty
+            CHAT_MAX_TOKENS_MEMBER | max_output_tokens | is "max_output_tokens": set it to max_tokens or max_completion_tokens
+            CHAT_MODEL_ALIASES | fast | has the item "fast", which is no pair of plain names: set it to name=model pairs
+            CHAT_MODEL_ALIASES | a=b,a=c | has a twice
+            CHAT_MODEL_ALIASES | a=b,b=c | says that a is b, which is an alias itself: name its model
+            CHAT_MODEL_ALIASES | a b=c | has the item "a b=c", which is no pair of plain names
+            CHAT_FORWARD_HEADERS | x-* | is "x-*", in which "x-*" is no header's name
+            CHAT_FORWARD_HEADERS | a:b | is "a:b", in which "a:b" is no header's name
+            CHAT_FORWARD_HEADERS | 'a,,b' | is "a,,b", in which "" is no header's name
+            CHAT_CORS_ORIGINS | https://a/ | is "https://a/", in which "https://a/" is no origin that a browser sends
+            CHAT_CORS_ORIGINS | https://a:443 | is "https://a:443", in which "https://a:443" is no origin that a browser sends
+            CHAT_CORS_ORIGINS | https://*.a | is "https://*.a", in which
+            CHAT_CORS_ORIGINS | null | is "null", in which "null" is no origin
+            CHAT_CORS_ORIGINS | '*,https://a' | is "*,https://a", in which * does not stand alone
             CHAT_METRICS | yes | is "yes": set it to true or false
             CHAT_PROPAGATE_TRACE | '' | chat.propagate-trace (environment variable CHAT_PROPAGATE_TRACE) is empty: set it to true or false
             CHAT_API_KEY | arn:aws:s3:::bucket | is "arn:aws:s3:::bucket", an ARN of neither a secret nor a parameter
@@ -211,18 +299,18 @@ class SettingsTest {
         assertEquals(List.of("app", "batch", "app"), settings.clientKeys().stream().map(ClientKey::client).toList());
         UpstreamKey ours = () -> "ours";
         var access = settings.access(ours);
-        var app = new Client("app", ours, new Limits(List.of("google/*"), 0, 100));
-        assertEquals(List.of(app, new Client("batch", ours, new Limits(List.of("a", "b*"), 5, 7)), app),
+        var app = new Client("app", ours, new Limits(List.of("google/*"), 0, 100, "max_tokens"));
+        assertEquals(List.of(app, new Client("batch", ours, new Limits(List.of("a", "b*"), 5, 7, "max_tokens")), app),
                 access.keys().stream().map(Access.Key::client).toList());
         assertEquals(app, access.admit(Map.of("authorization", "Bearer secret")));
-        assertEquals(new Client("direct", ours, new Limits(List.of("c"), 0, 100)), access.admitDirect());
-        assertEquals(new Limits(List.of("google/*"), 0, 100), access.others().limits());
+        assertEquals(new Client("direct", ours, new Limits(List.of("c"), 0, 100, "max_tokens")), access.admitDirect());
+        assertEquals(new Limits(List.of("google/*"), 0, 100, "max_tokens"), access.others().limits());
     }
 
     @Test
     void whoIsNotKnownByAKeyOfOursHasEverybodysLimits() throws Settings.Invalid, ChatError {
         UpstreamKey ours = () -> "ours";
-        var limits = new Limits(List.of(), 5, 0);
+        var limits = new Limits(List.of(), 5, 0, "max_tokens");
         var iam = settings(Map.of("CHAT_AUTH", "iam", "CHAT_MAX_REQUEST_BYTES", "5")).access(ours);
         assertEquals(new Client("iam", ours, limits), iam.admit(Map.of()));
         var passthrough = settings(Map.of("CHAT_AUTH", "passthrough", "CHAT_API_KEY", "absent", "CHAT_MAX_REQUEST_BYTES", "5"))
@@ -242,6 +330,12 @@ class SettingsTest {
     @Test
     void callersWhoBringTheirOwnKeysNeedNoneOfOurs() throws Settings.Invalid {
         assertEquals(null, settings(Map.of("CHAT_AUTH", "passthrough", "CHAT_API_KEY", "absent")).apiKey());
+    }
+
+    @Test
+    void anyPageMayNotAskWhereNobodyAsksForAKey() {
+        String problem = refused(Map.of("CHAT_AUTH", "iam", "CHAT_CORS_ORIGINS", "*"));
+        assertTrue(problem.contains("is *, while chat.auth (CHAT_AUTH) is iam: any page could spend the upstream's key"), problem);
     }
 
     @Test

@@ -5,6 +5,7 @@ import chatlambda.chat.UpstreamKey;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -26,12 +27,17 @@ public record Access(Mode mode, List<Key> keys, Client direct, Client others) {
     public static final Set<String> RESERVED = Set.of(DIRECT, IAM, PASSTHROUGH, "none");
 
     private static final String BEARER = "bearer ";
+    /** Where a key may be beside {@code Authorization}. */
+    private static final List<String> HEADERS = List.of("x-api-key", "api-key");
     /** Is cloned for each use, since it is not safe for threads. To look it up each time would cost the start. */
     private static final MessageDigest SHA_256 = sha256();
 
     /** How callers over HTTP are known: {@code chat.auth}. */
     public enum Mode {
-        /** By a key of ours: {@code Authorization: Bearer}, or {@code x-api-key} where a Function URL with AWS_IAM owns the other. */
+        /**
+         * By a key of ours: {@code Authorization: Bearer}, or {@code x-api-key} where a Function URL with AWS_IAM owns the other, or
+         * {@code api-key}, as Azure's clients send it. One that is right is enough.
+         */
         KEYS,
         /** The front door has let them in: IAM, or an authorizer. */
         IAM,
@@ -85,7 +91,11 @@ public record Access(Mode mode, List<Key> keys, Client direct, Client others) {
     }
 
     private Client byKey(Map<String, String> headers) throws ChatError {
-        Client client = find(presented(headers));
+        Client client = null;
+        for (String key : presented(headers)) {
+            Client found = find(key);
+            client = client != null ? client : found;
+        }
         if (client == null) {
             throw ChatError.unauthorized("incorrect API key: use one that this function's operator has given out");
         }
@@ -93,21 +103,28 @@ public record Access(Mode mode, List<Key> keys, Client direct, Client others) {
     }
 
     private static UpstreamKey callersKey(Map<String, String> headers) throws ChatError {
-        String key = presented(headers);
+        String key = presented(headers).get(0);
         if (!UpstreamKey.fitsHeader(key)) {
             throw ChatError.unauthorized("incorrect API key: it has a character that no key has");
         }
         return new CallersKey(key);
     }
 
-    private static String presented(Map<String, String> headers) throws ChatError {
+    /** What may be a key, the likeliest first; never empty. */
+    private static List<String> presented(Map<String, String> headers) throws ChatError {
         String authorization = headers.getOrDefault("authorization", "");
-        String key = authorization.regionMatches(true, 0, BEARER, 0, BEARER.length()) ? authorization.substring(BEARER.length()).strip()
-                : headers.getOrDefault("x-api-key", "").strip();
-        if (key.isEmpty()) {
-            throw ChatError.unauthorized("no API key: send it as \"Authorization: Bearer <key>\", or as \"x-api-key: <key>\"");
+        boolean isBearer = authorization.regionMatches(true, 0, BEARER, 0, BEARER.length());
+        var keys = new ArrayList<String>();
+        keys.add(isBearer ? authorization.substring(BEARER.length()).strip() : "");
+        for (String name : HEADERS) {
+            keys.add(headers.getOrDefault(name, "").strip());
         }
-        return key;
+        keys.removeIf(String::isEmpty);
+        if (keys.isEmpty()) {
+            throw ChatError.unauthorized("no API key: send it as \"Authorization: Bearer <key>\", as \"x-api-key: <key>\" or as"
+                    + " \"api-key: <key>\"");
+        }
+        return keys;
     }
 
     /** The client whose key this is, or null. Every key is compared, each in constant time, so that the time taken tells nothing of any. */

@@ -123,10 +123,13 @@ public final class ChatError extends Exception {
      *
      * @param begun whether there was an event at all
      */
-    public static ChatError incomplete(boolean begun) {
-        return unusable(INCOMPLETE, begun
-                ? "the upstream's stream ended before its answer did, without [DONE] and without a finish_reason for each choice: ask again"
-                : "the upstream's stream ended without an event: ask again");
+    public static ChatError incomplete(Route route, boolean begun) {
+        if (!begun) {
+            return unusable(INCOMPLETE, "the upstream's stream ended without an event: ask again");
+        }
+        return unusable(INCOMPLETE, "the upstream's stream ended before its answer did, without " + (route == Route.RESPONSES
+                ? "response.completed, response.failed or response.incomplete" : "[DONE] and without a finish_reason for each choice")
+                + ": ask again");
     }
 
     /** The same with these headers too, which go with the answer. That asking again is of no use stays said. */
@@ -177,15 +180,31 @@ public final class ChatError extends Exception {
         return headers;
     }
 
+    /** The same with more to say at the message's end. */
+    public ChatError withAdvice(String advice) {
+        return new ChatError(kind, status, type, param, code, getMessage() + advice, headers, members);
+    }
+
     /** The body: one JSON object. */
     public byte[] json() {
+        return new JsonOut(512 + getMessage().length()).raw("{").raw(member()).raw("}").toBytes();
+    }
+
+    /** The data of an event of type {@code error} in a response's stream. */
+    byte[] responseEvent(long sequence) {
+        return new JsonOut(1024 + 2 * getMessage().length()).raw("{\"type\":\"error\",\"code\":").string(code).raw(",\"message\":")
+                .string(getMessage()).raw(",\"param\":").string(param).raw(",\"sequence_number\":").raw(Long.toString(sequence)).raw(",")
+                .raw(member()).raw("}").toBytes();
+    }
+
+    private JsonOut member() {
         var out = new JsonOut(512 + getMessage().length());
-        out.raw("{\"error\":{\"message\":").string(getMessage()).raw(",\"type\":").string(type).raw(",\"param\":").string(param)
+        out.raw("\"error\":{\"message\":").string(getMessage()).raw(",\"type\":").string(type).raw(",\"param\":").string(param)
                 .raw(",\"code\":").string(code);
         for (String member : members.values()) {
             byte[] more = member.getBytes(StandardCharsets.UTF_8);
             out.raw(",").raw(more, 0, more.length);
         }
-        return out.raw("}}").toBytes();
+        return out.raw("}");
     }
 }

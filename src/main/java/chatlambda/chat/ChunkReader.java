@@ -1,6 +1,5 @@
 package chatlambda.chat;
 
-import chatlambda.json.Json;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import java.io.IOException;
@@ -10,52 +9,29 @@ import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/**
- * Reads of a streamed completion, event by event, what tells whether it has ended, whether it failed, and what it took. For one stream
- * and one thread.
- */
-final class ChunkReader {
+/** The chunks of a completion: it has ended when each choice has told why. */
+final class ChunkReader extends StreamReader {
 
     /** More choices than anybody asks for; of a stream that shows more it is not known whether all have ended. */
     private static final int MAX_CHOICES = 1_000;
     /** A name within a JSON string would have a backslash before its quote. */
     private static final Pattern FINISH = Pattern.compile("[\\s{,]\"finish_reason\"\\s*:\\s*\"[^\"]");
     private static final Pattern INDEX = Pattern.compile("[\\s{,]\"index\"\\s*:\\s*(\\d{1,9})");
-    private static final Pattern OF_USAGE = Pattern.compile("[\\s{,]\"(usage|meta)\"\\s*:\\s*(?=\\{)");
     private static final Pattern ERROR = Pattern.compile("[\\s{,](\"error\"\\s*:\\s*)(?!null\\b)\\S");
 
     private final Set<String> shown = new HashSet<>();
     private final Set<String> finished = new HashSet<>();
-    private Usage usage = Usage.NONE;
-    private byte[] error;
 
-    /**
-     * Reads the data of one event. What is no JSON object tells nothing; of one that is cut, what stands before the cut counts.
-     *
-     * @param isError whether the event is an error by its own type
-     */
-    void read(byte[] data, boolean isError) {
-        boolean tellsError = isError;
-        var members = new UsageReader();
-        try (JsonParser parser = Json.parser(data)) {
-            boolean isObject = parser.nextToken() == JsonToken.START_OBJECT;
-            while (isObject && parser.nextToken() == JsonToken.FIELD_NAME) {
-                String name = parser.currentName();
-                JsonToken value = parser.nextToken();
-                tellsError |= name.equals("error") && value != JsonToken.VALUE_NULL;
-                if (name.equals("choices") && value == JsonToken.START_ARRAY) {
-                    readChoices(parser, members);
-                } else {
-                    members.read(name, parser);
-                }
-                parser.skipChildren();
-            }
-        } catch (IOException e) {
-            // it goes to the client as it is
-        }
-        usage = usage.followedBy(members.usage());
-        if (tellsError && error == null) {
-            error = data;
+    ChunkReader() {
+        super(Route.CHAT);
+    }
+
+    @Override
+    void readMember(String name, JsonParser parser, byte[] data, UsageReader members) throws IOException {
+        if (name.equals("choices") && parser.currentToken() == JsonToken.START_ARRAY) {
+            readChoices(parser, members);
+        } else {
+            members.read(name, parser);
         }
     }
 
@@ -88,22 +64,16 @@ final class ChunkReader {
         }
     }
 
-    /** Reads the last bytes of the data of an event that is too large to be kept. */
-    void readEnd(byte[] bytes, int length) {
-        String text = new String(bytes, 0, length, StandardCharsets.ISO_8859_1); // a character for each byte
-        var members = new UsageReader();
-        for (Matcher found = OF_USAGE.matcher(text); found.find();) {
-            try (JsonParser parser = Json.parser(bytes, found.end(), length - found.end())) {
-                parser.nextToken();
-                members.read(found.group(1), parser);
-            } catch (IOException e) {
-                // what stands before the fault counts
-            }
-        }
-        usage = usage.followedBy(members.usage());
+    /** Its end tells all that is needed. */
+    @Override
+    void readBeginning(byte[] data, String type) {
+    }
+
+    @Override
+    void readEnd(String text) {
         Matcher told = ERROR.matcher(text);
-        if (told.find() && error == null) {
-            error = ("{" + text.substring(told.start(1))).getBytes(StandardCharsets.ISO_8859_1);
+        if (told.find()) {
+            tell(("{" + text.substring(told.start(1))).getBytes(StandardCharsets.ISO_8859_1));
         }
         if (FINISH.matcher(text).find()) {
             Matcher index = INDEX.matcher(text);
@@ -117,17 +87,13 @@ final class ChunkReader {
     }
 
     /** Whether at least one choice was shown, and each that was shown has told why it ended. */
+    @Override
     boolean isFinished() {
         return !shown.isEmpty() && finished.containsAll(shown);
     }
 
-    /** The counts of the last event that has any; price and model likewise. */
-    Usage usage() {
-        return usage;
-    }
-
-    /** The data of the first event that tells an error; null: none did. */
-    byte[] error() {
-        return error;
+    @Override
+    String errorEvent(ChatError failure) {
+        return "data: " + new String(failure.json(), StandardCharsets.UTF_8) + "\n\n";
     }
 }

@@ -8,9 +8,10 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /**
- * A streamed completion as server-sent events, which arrive in chunks that may be cut anywhere. Only whole events go on, byte for byte;
- * comments between them at once. An event beyond 64 KB flows as it comes. {@code data: [DONE]} comes exactly once, at the end: clients
- * rely on that, and not all upstreams send it. For one stream and one thread.
+ * A streamed answer as server-sent events, which arrive in chunks that may be cut anywhere. Only whole events go on, byte for byte;
+ * comments between them at once. An event beyond 64 KB flows as it comes. On {@link Route#CHAT} {@code data: [DONE]} comes exactly once, at
+ * the end: clients rely on that, and not all upstreams send it. On {@link Route#RESPONSES} it is not added; one that comes ahead of the
+ * answer's last event ends the stream as a failure, and does not go on. For one stream and one thread.
  *
  * @see <a href="https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream">Parsing an event stream</a>
  */
@@ -35,7 +36,8 @@ public final class EventStream {
     /** What an event stream begins with. */
     private static final byte[][] BEGINNINGS = { ascii("data:"), ascii("event:"), ascii("id:"), ascii("retry:"), ascii(":") };
 
-    private final ChunkReader reader = new ChunkReader();
+    private final Route route;
+    private final StreamReader reader;
     /** What has arrived of the current event, {@link #length} bytes. */
     private byte[] buffer = NOTHING;
     private int length;
@@ -51,7 +53,14 @@ public final class EventStream {
     private boolean hasEvent;
     private boolean firstIsError;
     private boolean markerSeen;
+    /** Whether the marker has come ahead of the answer's end, where it is none: it does not go on. */
+    private boolean markerIsEarly;
     private ChatError failure;
+
+    public EventStream(Route route) {
+        this.route = route;
+        this.reader = StreamReader.of(route);
+    }
 
     /** Tells by its first bytes whether an answer is an event stream: after line ends and a byte order mark, a field or a comment. */
     public static Kind kind(byte[] begun, int length) {
@@ -85,6 +94,8 @@ public final class EventStream {
         if (!markerSeen && end - ready > MAX_HELD) {
             flowing = new LargeEvent();
             flowing.read(bytes, ready, end);
+            Data beginning = data(bytes, ready, end);
+            reader.readBeginning(beginning.text, beginning.type);
             hasLarge |= hasFields;
             hasEvent |= hasFields;
             ready = end;
@@ -102,7 +113,7 @@ public final class EventStream {
             byte b = bytes[i];
             if (b == '\n' && afterCr) {
                 afterCr = false; // the line has ended already
-                ready = lineIsEmpty && !hasFields ? i + 1 : ready;
+                ready = lineIsEmpty && !hasFields && !markerIsEarly ? i + 1 : ready;
                 continue;
             }
             afterCr = false;
@@ -118,7 +129,7 @@ public final class EventStream {
                 lineIsEmpty = true;
                 if (!hasFields) {
                     flowing = null;
-                    ready = i + 1;
+                    ready = markerIsEarly ? ready : i + 1;
                     event = ready;
                 }
             } else if (bomSeen < BOM.length && b == BOM[bomSeen]) {
@@ -150,9 +161,9 @@ public final class EventStream {
      * What an event says.
      *
      * @param text its data, without spaces ahead
-     * @param isError whether its type is {@code error}
+     * @param type by its line {@code event:}; null: it has none
      */
-    private record Data(byte[] text, boolean isError) {
+    private record Data(byte[] text, String type) {
 
         /** Anything may follow the bracket: the SDKs read it so. */
         boolean isMarker() {
@@ -172,14 +183,14 @@ public final class EventStream {
 
     private static Data data(byte[] bytes, int from, int to) {
         var text = new ByteArrayOutputStream();
-        boolean isError = false;
+        String type = null;
         int at = from + (startsWith(bytes, from, to, BOM) ? BOM.length : 0);
         for (int end; at < to; at = end + 1) {
             end = at;
             while (end < to && bytes[end] != '\n' && bytes[end] != '\r') {
                 end++;
             }
-            isError |= isErrorType(bytes, at, end);
+            type = startsWith(bytes, at, end, TYPE) ? typeOf(bytes, at + TYPE.length, end) : type;
             int value = valueOfData(bytes, at, end);
             if (value >= 0) {
                 if (text.size() > 0) {
@@ -191,7 +202,7 @@ public final class EventStream {
                 text.write(bytes, value, end - value);
             }
         }
-        return new Data(text.toByteArray(), isError);
+        return new Data(text.toByteArray(), type);
     }
 
     private void judge(Data data) {
@@ -200,9 +211,10 @@ public final class EventStream {
         }
         if (data.isMarker()) {
             markerSeen = true;
+            markerIsEarly = route == Route.RESPONSES && !reader.isFinished();
         } else {
-            reader.read(data.text, data.isError);
-            firstIsError |= !hasEvent && reader.error() != null;
+            reader.read(data.text, data.type);
+            firstIsError |= !hasEvent && reader.isRefused();
         }
         hasEvent = true;
     }
@@ -216,9 +228,8 @@ public final class EventStream {
         return Math.min(end, colon + 1);
     }
 
-    private static boolean isErrorType(byte[] bytes, int from, int end) {
-        return startsWith(bytes, from, end, TYPE)
-                && new String(bytes, from + TYPE.length, end - from - TYPE.length, StandardCharsets.ISO_8859_1).strip().equals("error");
+    private static String typeOf(byte[] bytes, int from, int end) {
+        return new String(bytes, from, end - from, StandardCharsets.ISO_8859_1).strip();
     }
 
     private static boolean startsWith(byte[] bytes, int from, int to, byte[] beginning) {
@@ -278,21 +289,21 @@ public final class EventStream {
 
     /**
      * The last bytes, once the upstream sends no more: the rest of an event that lacks only its end; where the answer has not ended, an
-     * error event, unless the upstream has told an error; and the marker, unless it came. To be called once.
+     * error event, unless the upstream has told an error; and on {@link Route#CHAT} the marker, unless it came. To be called once.
      *
      * @param lost why the upstream broke off; null: its stream ended as HTTP has it
      */
     public byte[] end(ChatError lost) {
         var last = new ByteArrayOutputStream();
         boolean isCut = endRest(last, lost == null);
-        boolean hasEnded = reader.isFinished() || lost == null && hasLarge;
-        if (!markerSeen && reader.error() == null && (isCut || !hasEnded)) {
-            failure = lost != null ? lost : ChatError.incomplete(hasEvent);
-            last.writeBytes(ascii("data: "));
-            last.writeBytes(failure.json());
-            last.writeBytes(ascii("\n\n"));
+        boolean isChat = route == Route.CHAT;
+        boolean hasEnded = reader.isFinished() || isChat && lost == null && hasLarge;
+        boolean isMarked = isChat && markerSeen;
+        if (!isMarked && reader.error() == null && (isCut || !hasEnded)) {
+            failure = lost != null ? lost : ChatError.incomplete(route, hasEvent);
+            last.writeBytes(reader.errorEvent(failure).getBytes(StandardCharsets.UTF_8));
         }
-        if (!markerSeen) {
+        if (isChat && !markerSeen) {
             last.writeBytes(DONE_EVENT);
         }
         return last.toByteArray();
@@ -309,8 +320,11 @@ public final class EventStream {
             isWhole = rest.isMarker() || isClean && rest.isJson();
             if (isWhole) {
                 judge(rest);
-                last.write(buffer, 0, length);
             }
+            if (markerIsEarly) {
+                return false;
+            }
+            last.write(buffer, 0, isWhole ? length : 0);
         } else if (hasFields) {
             isWhole = isClean && flowing.isClosed();
             flowing.tell(reader);

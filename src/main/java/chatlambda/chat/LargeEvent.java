@@ -44,7 +44,7 @@ final class LargeEvent {
         return hasBrackets && open == 0 && !inString;
     }
 
-    void tell(ChunkReader reader) {
+    void tell(StreamReader reader) {
         reader.readEnd(tail, length);
     }
 }

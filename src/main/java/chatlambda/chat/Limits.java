@@ -5,14 +5,17 @@ import java.util.List;
 /**
  * What one request of a client may ask for. Nothing is counted over several requests.
  *
- * @param models globs of the allowed models, in which {@code *} stands for any number of any characters; empty: any model
+ * @param models globs of the allowed models, in which {@code *} stands for any number of characters that a model's name may have; empty:
+ *        any model
  * @param requestBytes the longest allowed body; 0: no limit but the front door's
  * @param tokens the most tokens that a request may ask for, over all its answers; 0: no limit
+ * @param tokensMember the member of a chat request in which a token limit goes upstream: {@code max_tokens} or {@code
+ *        max_completion_tokens}
  */
-public record Limits(List<String> models, long requestBytes, long tokens) {
+public record Limits(List<String> models, long requestBytes, long tokens, String tokensMember) {
 
     /** Everything is allowed. */
-    public static final Limits NONE = new Limits(List.of(), 0, 0);
+    public static final Limits NONE = new Limits(List.of(), 0, 0, "max_tokens");
 
     public Limits {
         models = List.copyOf(models);
@@ -21,6 +24,11 @@ public record Limits(List<String> models, long requestBytes, long tokens) {
     /** Whether a limit depends on members of the body; ambiguous bodies are then refused. */
     boolean dependOnMembers() {
         return !models.isEmpty() || tokens > 0;
+    }
+
+    /** The member in which a token limit goes upstream. */
+    String tokensMember(Route route) {
+        return route == Route.CHAT ? tokensMember : route.tokenLimits().get(0);
     }
 
     void requireBytes(int length) throws ChatError {
@@ -32,30 +40,60 @@ public record Limits(List<String> models, long requestBytes, long tokens) {
 
     /** Whether a request may name {@code model}. */
     public boolean allow(String model) {
-        return models.isEmpty() || models.stream().anyMatch(glob -> matches(glob, model));
+        return models.isEmpty() || isPlain(model) && models.stream().anyMatch(glob -> matches(glob, model));
     }
 
-    void requireModel(String model) throws ChatError {
-        if (!allow(model)) {
+    /** Whether exact names, and no globs, say what is allowed. */
+    boolean nameModels() {
+        return !models.isEmpty() && models.stream().noneMatch(each -> each.indexOf('*') >= 0);
+    }
+
+    /** Some upstreams take several models in one name, or a path. */
+    private static boolean isPlain(String model) {
+        return !model.contains("..") && model.chars().noneMatch(
+                c -> c == ',' || Character.isISOControl(c) || Character.isWhitespace(c) || Character.isSpaceChar(c));
+    }
+
+    /**
+     * @param asked as the request names it
+     * @param real what that stands for
+     */
+    void requireModel(String asked, String real) throws ChatError {
+        if (dependOnMembers() && !(isPlain(asked) && isPlain(real))) {
+            throw ChatError.invalid(400, "model", "model has a comma, a space, a control character or two dots in a row, which no caller"
+                    + " with limits may ask for: name one model");
+        }
+        if (!allow(real)) {
             throw ChatError.refused(403, "model", "model_not_allowed", "this caller may not use the model that was asked for, only "
                     + String.join(", ", models) + " (CHAT_ALLOWED_MODELS)");
         }
     }
 
     /**
-     * @param asked the most tokens of one answer that the request asks for; NaN: it does not say
+     * What may be filled in for a request that names no limit.
+     *
      * @param choices how many answers it asks for
      */
-    void requireTokens(double asked, double choices) throws ChatError {
-        if (tokens == 0 || asked * choices <= tokens) {
-            return;
+    long tokensOfEach(double choices) throws ChatError {
+        double each = Math.floor(tokens / choices);
+        if (each < 1) {
+            throw ChatError.refused(400, "n", "too_many_tokens", "the request asks for " + number(choices) + " answers, and this caller may"
+                    + " ask for at most " + tokens + " tokens in all (CHAT_MAX_TOKENS_CAP): ask for fewer answers");
         }
-        String met = "max_tokens is missing";
-        if (!Double.isNaN(asked)) {
-            met = "the request asks for " + number(asked) + " tokens" + (choices > 1 ? ", " + number(choices) + " times" : "");
+        return (long) each;
+    }
+
+    /**
+     * @param name of the member
+     * @param asked the most tokens of one answer that the request asks for
+     * @param choices how many answers it asks for
+     */
+    void requireTokens(String name, double asked, double choices) throws ChatError {
+        if (!(asked * choices <= tokens)) {
+            throw ChatError.refused(400, name, "too_many_tokens", "the request asks for " + number(asked) + " tokens"
+                    + (choices > 1 ? ", " + number(choices) + " times" : "") + ", and this caller may ask for at most " + tokens
+                    + " (CHAT_MAX_TOKENS_CAP): set " + name + " to less, or leave it out");
         }
-        throw ChatError.refused(400, "max_tokens", "too_many_tokens", met + ", and this caller may ask for at most " + tokens
-                + " (CHAT_MAX_TOKENS_CAP): set max_tokens or max_completion_tokens");
     }
 
     private static String number(double value) {

@@ -5,7 +5,7 @@ import com.fasterxml.jackson.core.JsonToken;
 import java.io.IOException;
 
 /**
- * Reads {@link Usage} from one completion, or from one chunk of a stream: OpenAI's {@code usage} and {@code model}, and the price from
+ * Reads {@link Usage} from one answer, or from one event of a stream: OpenAI's {@code usage} and {@code model}, and the price from
  * AI/ML API's {@code meta.usage.usd_spent} or else OpenRouter's {@code usage.cost}. For one thread.
  */
 public final class UsageReader {
@@ -13,11 +13,17 @@ public final class UsageReader {
     private static final double MAX_COUNT = 1e15;
     private static final long UNKNOWN = -1;
 
+    private final Route.UsageNames names;
     private long promptTokens = UNKNOWN;
     private long completionTokens = UNKNOWN;
     private long reasoningTokens = UNKNOWN;
     private double usd = Double.NaN;
     private String model;
+
+    /** @param route whose names the counts have */
+    public UsageReader(Route route) {
+        this.names = route.usageNames();
+    }
 
     /** What the members said that have been read so far. */
     public Usage usage() {
@@ -58,14 +64,10 @@ public final class UsageReader {
             String name = parser.currentName();
             JsonToken value = parser.nextToken();
             if (value.isNumeric()) {
-                switch (name) {
-                    case "prompt_tokens" -> promptTokens = count(parser);
-                    case "completion_tokens" -> completionTokens = count(parser);
-                    case "cost" -> usd = Double.isNaN(usd) ? Usage.price(parser.getDoubleValue()) : usd;
-                    default -> {
-                    }
-                }
-            } else if (value == JsonToken.START_OBJECT && name.equals("completion_tokens_details")) {
+                promptTokens = name.equals(names.prompt()) ? count(parser) : promptTokens;
+                completionTokens = name.equals(names.completion()) ? count(parser) : completionTokens;
+                usd = name.equals("cost") && Double.isNaN(usd) ? Usage.price(parser.getDoubleValue()) : usd;
+            } else if (value == JsonToken.START_OBJECT && name.equals(names.details())) {
                 while (parser.nextToken() == JsonToken.FIELD_NAME) {
                     boolean isReasoning = parser.currentName().equals("reasoning_tokens");
                     if (parser.nextToken().isNumeric() && isReasoning) {

@@ -31,7 +31,7 @@ record Alb(String method, String path, Map<String, String> headers, Body content
 
     @Override
     public boolean isHealthCheck() {
-        return headers.getOrDefault("user-agent", "").startsWith("ELB-HealthChecker/");
+        return headers.getOrDefault("user-agent", "").startsWith("ELB-HealthChecker/") && !headers.containsKey("x-forwarded-for");
     }
 
     @Override
@@ -42,6 +42,7 @@ record Alb(String method, String path, Map<String, String> headers, Body content
     private static String reason(int status) {
         return switch (status) {
             case 200 -> "OK";
+            case 204 -> "No Content";
             case 400 -> "Bad Request";
             case 401 -> "Unauthorized";
             case 402 -> "Payment Required";

@@ -5,7 +5,7 @@ import java.util.Base64;
 import java.util.Map;
 
 /** What Lambda delivers, and the form of the response it expects: one record for each front door that the event alone can tell apart. */
-public sealed interface Event permits Event.Http, Direct {
+public sealed interface Event permits Event.Http, Direct, Warmup {
 
     /** The content type of a streamed response that begins with a prelude. */
     String PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response";
@@ -18,7 +18,7 @@ public sealed interface Event permits Event.Http, Direct {
     /**
      * The chat request as the caller sent it, in its own bytes.
      *
-     * @throws IllegalArgumentException not base64 where the event says so, or half of a surrogate pair
+     * @throws IllegalArgumentException no text, not base64 where the event says so, or half of a surrogate pair
      */
     byte[] body();
 
@@ -96,11 +96,16 @@ public sealed interface Event permits Event.Http, Direct {
          *
          * @param event the whole event
          * @param quote position of the body's opening quote, or -1 if the body is absent or null
+         * @param kind what the body is, if neither of that nor a text, which a front door would send; else null
          * @param base64 whether the body is in base64, which a front door uses for what it does not take for text
          */
-        record Body(byte[] event, int quote, boolean base64) {
+        record Body(byte[] event, int quote, String kind, boolean base64) {
 
             private byte[] decode() {
+                if (kind != null) {
+                    throw new IllegalArgumentException("the event's body is " + kind + ", and front doors send a string: put the request's"
+                            + " JSON in one");
+                }
                 byte[] text = quote < 0 ? new byte[0] : JsonString.decode(event, quote);
                 return base64 ? Base64.getDecoder().decode(text) : text;
             }

@@ -27,11 +27,13 @@ final class EventReader {
     private Map<String, String> headers;
     private Map<String, String> multiValueHeaders;
     private int bodyQuote = -1;
+    private String bodyKind;
     private boolean isBase64;
     private boolean hasMessages;
     private boolean isAuthorizer;
     private String source;
     private String detailType;
+    private boolean isWarmer;
 
     private boolean hasContext;
     private boolean isAlb;
@@ -72,6 +74,7 @@ final class EventReader {
             case START_ARRAY -> "a JSON array";
             case VALUE_STRING -> "a JSON string";
             case VALUE_NUMBER_INT, VALUE_NUMBER_FLOAT -> "a JSON number";
+            case START_OBJECT -> "a JSON object";
             default -> "a JSON " + token.asString();
         };
     }
@@ -80,7 +83,7 @@ final class EventReader {
         if (isAuthorizer) {
             throw new UnsupportedEvent("an API Gateway Lambda authorizer request");
         }
-        var body = new Event.Http.Body(json, bodyQuote, isBase64);
+        var body = new Event.Http.Body(json, bodyQuote, bodyKind, isBase64);
         if (isAlb) {
             return new Alb(method(), path(path), headers(), body, multiValueHeaders != null);
         }
@@ -97,11 +100,23 @@ final class EventReader {
         if (hasMessages) {
             return new Direct(json);
         }
+        if (isWarmup()) {
+            return new Warmup();
+        }
+        if (bodyKind != null) {
+            throw new UnsupportedEvent("an event without requestContext, whose body is " + bodyKind + ",");
+        }
         if (detailType != null) {
             throw new UnsupportedEvent("an EventBridge event (" + detailType + (source == null ? "" : " from " + source) + ")");
         }
         throw new UnsupportedEvent(hasContext ? "an event with a requestContext of no known front door"
                 : "an event without messages or requestContext");
+    }
+
+    /** A schedule of EventBridge's, or what the plugins for the purpose send. */
+    private boolean isWarmup() {
+        boolean isSchedule = "Scheduled Event".equals(detailType) && ("aws.events".equals(source) || "aws.scheduler".equals(source));
+        return !hasContext && (isWarmer || isSchedule || "serverless-plugin-warmup".equals(source));
     }
 
     private String method() {
@@ -131,12 +146,13 @@ final class EventReader {
                 case "rawPath" -> rawPath = text(value);
                 case "headers" -> headers = readHeaders(value);
                 case "multiValueHeaders" -> multiValueHeaders = readHeaders(value);
-                case "body" -> bodyQuote = value == JsonToken.VALUE_STRING ? Json.offset(parser) : -1;
+                case "body" -> readBody(value);
                 case "isBase64Encoded" -> isBase64 = value == JsonToken.VALUE_TRUE;
                 case "messages" -> hasMessages = true;
                 case "methodArn", "routeArn" -> isAuthorizer |= value != JsonToken.VALUE_NULL;
                 case "source" -> source = text(value);
                 case "detail-type" -> detailType = text(value);
+                case "warmer" -> isWarmer = value == JsonToken.VALUE_TRUE;
                 case "requestContext" -> readContext(value);
                 default -> {
                 }
@@ -148,11 +164,16 @@ final class EventReader {
         }
     }
 
+    private void readBody(JsonToken value) {
+        bodyQuote = value == JsonToken.VALUE_STRING ? Json.offset(parser) : -1;
+        bodyKind = value == JsonToken.VALUE_STRING || value == JsonToken.VALUE_NULL ? null : kind(value);
+    }
+
     private void readContext(JsonToken start) throws IOException {
+        hasContext = start != JsonToken.VALUE_NULL;
         if (start != JsonToken.START_OBJECT) {
             return;
         }
-        hasContext = true;
         while (parser.nextToken() == JsonToken.FIELD_NAME) {
             String name = parser.currentName();
             JsonToken value = parser.nextToken();

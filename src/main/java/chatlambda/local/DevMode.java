@@ -51,7 +51,7 @@ public class DevMode {
         var settings = Settings.of(name -> stubs.containsKey(name) ? stubs.get(name) : Main.text(config, name), environment);
         var mode = settings.responseMode() == Settings.ResponseMode.STREAM ? InvokeMode.RESPONSE_STREAM : InvokeMode.BUFFERED;
         lambda = LocalLambda.start(config.getOptionalValue("local.port", Integer.class).orElse(8080), mode, Duration.ofMinutes(15),
-                PAGE);
+                PAGE, settings.cors());
         var workers = Startup.workers(lambda.runtimeApi(), settings, environment, System.out, tls.getDefault(), vertx);
         var thread = new Thread(() -> {
             try {

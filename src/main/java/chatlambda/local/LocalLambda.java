@@ -1,5 +1,6 @@
 package chatlambda.local;
 
+import chatlambda.access.Cors;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import java.io.Closeable;
@@ -11,6 +12,7 @@ import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -31,30 +33,38 @@ public final class LocalLambda implements Closeable {
         BUFFERED, RESPONSE_STREAM
     }
 
+    private static final Cors NO_CORS = new Cors(Set.of());
+
     private final ExecutorService threads = daemons("local-lambda");
     private final LocalRuntimeApi runtimeApi;
     private final HttpServer front;
 
-    private LocalLambda(int port, InvokeMode mode, Duration timeout, Path page) throws IOException {
+    private LocalLambda(int port, InvokeMode mode, Duration timeout, Path page, Cors cors) throws IOException {
         runtimeApi = new LocalRuntimeApi(threads, timeout);
         front = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0);
         front.setExecutor(threads);
         var invokeApi = new InvokeApi(runtimeApi);
         var handlers = Map.of("/", page == null ? new FunctionUrl(runtimeApi, mode) : new Playground(page, runtimeApi, mode),
                 "/2015-03-31/functions/", invokeApi, "/2021-11-15/functions/", invokeApi);
-        handlers.forEach((path, handler) -> front.createContext(path, handler).getFilters().add(new LoopbackOnlyFilter()));
+        handlers.forEach((path, handler) -> front.createContext(path, handler).getFilters()
+                .add(new LoopbackOnlyFilter(path.equals("/") ? cors : NO_CORS)));
         front.start();
     }
 
     /** @param port of the front doors, 0 for any free one */
     public static LocalLambda start(int port, InvokeMode mode, Duration timeout) {
-        return start(port, mode, timeout, null);
+        return start(port, mode, timeout, null, NO_CORS);
     }
 
-    /** @param page the directory of the page to chat with the function by hand; null for none */
-    public static LocalLambda start(int port, InvokeMode mode, Duration timeout, Path page) {
+    /**
+     * The same for callers in browsers.
+     *
+     * @param page the directory of the page to chat with the function by hand; null for none
+     * @param cors which pages from elsewhere may use the Function URL
+     */
+    public static LocalLambda start(int port, InvokeMode mode, Duration timeout, Path page, Cors cors) {
         try {
-            return new LocalLambda(port, mode, timeout, page);
+            return new LocalLambda(port, mode, timeout, page, cors);
         } catch (IOException e) {
             throw new UncheckedIOException("cannot listen on port " + port + ": " + e.getMessage(), e);
         }

@@ -49,7 +49,7 @@ final class Playground implements HttpHandler {
             try (exchange) {
                 answer(exchange, path, gets);
             }
-        } else if (isFromThePage(exchange)) {
+        } else if (LoopbackOnlyFilter.isFromThePage(exchange)) {
             String given = exchange.getRequestHeaders().getFirst(EXCHANGE_HEADER);
             String id = given != null && UUID_TEXT.matcher(given).matches() ? given : UUID.randomUUID().toString();
             exchange.getResponseHeaders().set(EXCHANGE_HEADER, id);
@@ -69,7 +69,8 @@ final class Playground implements HttpHandler {
         } else if (gets && path.equals(PREFIX + "exchange")) {
             var json = recent.json(id);
             send(exchange, json == null ? 404 : 200, "application/json", json == null ? "{}" : json.toString());
-        } else if (path.equals(PREFIX + "stop") && exchange.getRequestMethod().equals("POST") && isFromThePage(exchange)) {
+        } else if (path.equals(PREFIX + "stop") && exchange.getRequestMethod().equals("POST")
+                && LoopbackOnlyFilter.isFromThePage(exchange)) {
             if (id != null) {
                 runtimeApi.stop(id);
             }
@@ -77,11 +78,6 @@ final class Playground implements HttpHandler {
         } else {
             send(exchange, 404, "text/plain", "no such path: " + path);
         }
-    }
-
-    /** A browser sends {@code Origin} with every POST, and {@link LoopbackOnlyFilter} refuses every other page's. */
-    private static boolean isFromThePage(HttpExchange exchange) {
-        return exchange.getRequestHeaders().containsKey("Origin");
     }
 
     private static void send(HttpExchange exchange, int status, String contentType, String text) throws IOException {

@@ -5,10 +5,11 @@ import com.sun.net.httpserver.HttpServer;
 import com.sun.net.httpserver.HttpsConfigurator;
 import com.sun.net.httpserver.HttpsServer;
 import jakarta.json.Json;
+import jakarta.json.JsonArray;
 import jakarta.json.JsonException;
+import jakarta.json.JsonNumber;
 import jakarta.json.JsonObject;
-import jakarta.json.JsonObjectBuilder;
-import jakarta.json.JsonString;
+import jakarta.json.JsonValue;
 import java.io.ByteArrayInputStream;
 import java.io.Closeable;
 import java.io.IOException;
@@ -17,18 +18,34 @@ import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.URI;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.Base64;
+import java.util.List;
+import java.util.Random;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import javax.net.ssl.SSLContext;
 
 /**
- * A chat endpoint on loopback that answers in AI/ML API's form, always the same to the same request: it repeats the last message.
- * The model's name selects what else it can do: {@code stub/429} (any error status), {@code stub/slow-1500} (milliseconds of thought).
+ * An OpenAI-style endpoint on loopback that answers in AI/ML API's form, always the same to the same request: chat completions and
+ * responses as {@link StubAnswer} says, embeddings, and a list of models. The model's name selects what else it can do: {@code stub/429}
+ * (any error status), {@code stub/slow-1500} (milliseconds of thought).
  */
 public final class StubChat implements Closeable {
+
+    private static final List<String> MODELS = List.of("google/gemini-2.5-pro-preview-05-06", "google/gemini-pro-latest", "stub/429",
+            "stub/slow-2000");
+    private static final int DIMENSIONS = 8; // of a vector, where the request does not say how many
+    private static final int MAX_DIMENSIONS = 4_096;
+
+    /** Answers a request that is JSON and has a key, and whose model is no error. */
+    private interface Answering {
+        void answer(HttpExchange exchange, JsonObject request) throws IOException;
+    }
 
     private final ExecutorService threads = LocalLambda.daemons("stub-chat"); // first, because LocalLambda sets the JDK's server up
     private final HttpServer server;
@@ -42,7 +59,10 @@ public final class StubChat implements Closeable {
             https.setHttpsConfigurator(new HttpsConfigurator(identity));
         }
         server.setExecutor(threads);
-        server.createContext("/v1/chat/completions", this::handle);
+        server.createContext("/v1/chat/completions", exchange -> handle(exchange, this::chat));
+        server.createContext("/v1/responses", exchange -> handle(exchange, this::responses));
+        server.createContext("/v1/embeddings", exchange -> handle(exchange, StubChat::embeddings));
+        server.createContext("/v1/models", StubChat::models);
         server.start();
     }
 
@@ -71,10 +91,9 @@ public final class StubChat implements Closeable {
         threads.shutdownNow();
     }
 
-    private void handle(HttpExchange exchange) throws IOException {
+    private static void handle(HttpExchange exchange, Answering route) throws IOException {
         try (exchange) {
             byte[] body = exchange.getRequestBody().readAllBytes();
-            String key = exchange.getRequestHeaders().getFirst("Authorization");
             JsonObject request;
             try (var reader = Json.createReader(new ByteArrayInputStream(body))) {
                 request = reader.readObject();
@@ -85,7 +104,7 @@ public final class StubChat implements Closeable {
             exchange.getResponseHeaders().set("x-inference-id", "stub-inference-1");
             String model = request.getString("model", "");
             String behaviour = model.startsWith("stub/") ? model.substring("stub/".length()) : "";
-            if (key == null || !key.startsWith("Bearer ")) {
+            if (!hasKey(exchange)) {
                 error(exchange, 401, "Invalid API key");
             } else if (behaviour.matches("[45][0-9][0-9]")) {
                 error(exchange, Integer.parseInt(behaviour), "The stub was asked for a " + behaviour);
@@ -93,65 +112,93 @@ public final class StubChat implements Closeable {
                 if (behaviour.matches("slow-[0-9]{1,6}")) {
                     LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(Long.parseLong(behaviour.substring("slow-".length()))));
                 }
-                if (request.getBoolean("stream", false)) {
-                    stream(exchange, model, answerTo(request));
-                } else {
-                    whole(exchange, model, answerTo(request));
-                }
+                route.answer(exchange, request);
             }
         }
     }
 
-    /** Repeats the last message, if its content is text. */
-    private static String answerTo(JsonObject request) {
-        var messages = request.getJsonArray("messages");
-        var last = messages == null || messages.isEmpty() ? null : messages.getJsonObject(messages.size() - 1).get("content");
-        return "You said: " + (last instanceof JsonString text ? text.getString() : "something that is not plain text");
+    private static boolean hasKey(HttpExchange exchange) {
+        String key = exchange.getRequestHeaders().getFirst("Authorization");
+        return key != null && key.startsWith("Bearer ");
     }
 
-    private static void whole(HttpExchange exchange, String model, String text) throws IOException {
-        exchange.getResponseHeaders().set("x-aimlapi-credits-used", "42");
-        send(exchange, 200, Json.createObjectBuilder().add("id", "chatcmpl-stub").add("object", "chat.completion")
-                .add("created", 1_700_000_000).add("model", model)
-                .add("choices", Json.createArrayBuilder().add(Json.createObjectBuilder().add("index", 0)
-                        .add("message", Json.createObjectBuilder().add("role", "assistant").add("content", text).addNull("refusal"))
-                        .add("finish_reason", "stop").addNull("logprobs")))
-                .add("usage", usage(text))
-                .add("meta", Json.createObjectBuilder().add("usage", Json.createObjectBuilder().add("credits_used", 42)))
-                .build().toString());
+    private void chat(HttpExchange exchange, JsonObject request) throws IOException {
+        var completions = new StubCompletions(request.getString("model", ""), StubAnswer.toChat(request));
+        if (request.getBoolean("stream", false)) {
+            completions.stream(eventStream(exchange), pace);
+        } else {
+            exchange.getResponseHeaders().set("x-aimlapi-credits-used", "42");
+            send(exchange, 200, completions.whole().toString());
+        }
     }
 
-    /** Word by word, usage in a last chunk without choices, and no {@code [DONE]}: as AI/ML API's documentation prints it. */
-    private void stream(HttpExchange exchange, String model, String text) throws IOException {
+    private void responses(HttpExchange exchange, JsonObject request) throws IOException {
+        var responses = new StubResponses(request, StubAnswer.toResponses(request));
+        if (request.getBoolean("stream", false)) {
+            responses.stream(eventStream(exchange), pace);
+        } else {
+            send(exchange, 200, responses.whole().toString());
+        }
+    }
+
+    private static OutputStream eventStream(HttpExchange exchange) throws IOException {
         exchange.getResponseHeaders().set("Content-Type", "text/event-stream");
         exchange.sendResponseHeaders(200, 0);
-        OutputStream out = exchange.getResponseBody();
-        event(out, chunk(model, choice("{\"role\":\"assistant\",\"content\":\"\"}", "null"), null));
-        for (String word : text.split("(?<= )")) {
-            LockSupport.parkNanos(pace.toNanos());
-            event(out, chunk(model, choice(Json.createObjectBuilder().add("content", word).build().toString(), "null"), null));
+        return exchange.getResponseBody();
+    }
+
+    /** The input is a text or its tokens, or an array of these. */
+    private static void embeddings(HttpExchange exchange, JsonObject request) throws IOException {
+        JsonValue input = request.getOrDefault("input", JsonValue.NULL);
+        boolean several = input instanceof JsonArray array && !array.isEmpty() && !(array.get(0) instanceof JsonNumber);
+        boolean base64 = request.getString("encoding_format", "float").equals("base64");
+        int dimensions = Math.min(MAX_DIMENSIONS, Math.max(1, request.getInt("dimensions", DIMENSIONS)));
+        var data = Json.createArrayBuilder();
+        int index = 0;
+        for (JsonValue each : several ? input.asJsonArray() : List.of(input)) {
+            float[] vector = vector(each, dimensions);
+            data.add(Json.createObjectBuilder().add("object", "embedding").add("index", index++)
+                    .add("embedding", base64 ? Json.createValue(base64(vector)) : numbers(vector)));
         }
-        event(out, chunk(model, choice("{}", "\"stop\""), null));
-        event(out, chunk(model, "", usage(text).build()));
+        send(exchange, 200, Json.createObjectBuilder().add("object", "list").add("data", data).add("model", request.getString("model", ""))
+                .add("usage", Json.createObjectBuilder().add("prompt_tokens", 7).add("total_tokens", 7)).build().toString());
     }
 
-    private static JsonObjectBuilder usage(String text) {
-        int tokens = text.split(" ").length;
-        return Json.createObjectBuilder().add("prompt_tokens", 7).add("completion_tokens", tokens).add("total_tokens", 7 + tokens);
+    /** Numbers from -1 to 1, in steps that take few digits; the same for the same input. */
+    private static float[] vector(JsonValue input, int dimensions) {
+        var random = new Random(input.toString().hashCode());
+        float[] vector = new float[dimensions];
+        for (int i = 0; i < dimensions; i++) {
+            vector[i] = (random.nextInt(257) - 128) / 128f;
+        }
+        return vector;
     }
 
-    private static String choice(String delta, String finishReason) {
-        return "{\"index\":0,\"delta\":" + delta + ",\"finish_reason\":" + finishReason + "}";
+    private static JsonArray numbers(float[] vector) {
+        var numbers = Json.createArrayBuilder();
+        for (float number : vector) {
+            numbers.add(number);
+        }
+        return numbers.build();
     }
 
-    private static String chunk(String model, String choices, JsonObject usage) {
-        return "{\"id\":\"chatcmpl-stub\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":"
-                + Json.createValue(model) + ",\"choices\":[" + choices + "],\"usage\":" + usage + "}";
+    private static String base64(float[] vector) {
+        var bytes = ByteBuffer.allocate(vector.length * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        bytes.asFloatBuffer().put(vector);
+        return Base64.getEncoder().encodeToString(bytes.array());
     }
 
-    private static void event(OutputStream out, String data) throws IOException {
-        out.write(("data: " + data + "\n\n").getBytes(StandardCharsets.UTF_8));
-        out.flush();
+    private static void models(HttpExchange exchange) throws IOException {
+        try (exchange) {
+            if (!hasKey(exchange)) {
+                error(exchange, 401, "Invalid API key");
+                return;
+            }
+            var data = Json.createArrayBuilder();
+            MODELS.forEach(model -> data.add(Json.createObjectBuilder().add("id", model).add("object", "model")
+                    .add("created", 1_700_000_000).add("owned_by", "stub")));
+            send(exchange, 200, Json.createObjectBuilder().add("object", "list").add("data", data).build().toString());
+        }
     }
 
     private static void error(HttpExchange exchange, int status, String message) throws IOException {

@@ -24,10 +24,11 @@ public record AccessLine(String requestId, String traceId, String door, String c
     /**
      * The request.
      *
+     * @param route by name, or null: none, or unknown
      * @param model that it asks for, or null: unknown
      * @param bytes of its body, decoded; -1: unknown
      */
-    public record Asked(String model, boolean stream, long bytes) {
+    public record Asked(String route, String model, boolean stream, long bytes) {
     }
 
     /**
@@ -71,6 +72,7 @@ public record AccessLine(String requestId, String traceId, String door, String c
         text(out, "traceId", root(traceId));
         text(out, "door", door);
         text(out, "client", client);
+        text(out, "route", asked.route);
         text(out, "model", shortened(asked.model));
         Usage usage = answered.usage;
         text(out, "answeredModel", shortened(usage != null && usage.model() != null ? usage.model() : answered.model));

@@ -40,13 +40,17 @@ public final class AccessLog {
         this.showsErrors = JsonLines.shows(Level.SEVERE, environment);
     }
 
-    /** Writes the line of one invocation, if the log level asks for it. */
-    public void write(AccessLine line) {
+    /**
+     * Writes the line of one invocation, if the log level asks for it.
+     *
+     * @param counts whether metrics count it, where there are any
+     */
+    public void write(AccessLine line, boolean counts) {
         boolean first = isFirst(); // also where nothing is written: a later line would tell of a start that was not its own
         if (!(line.isError() ? showsErrors : showsInfo)) {
             return;
         }
-        byte[] json = line.toJson(Instant.ofEpochMilli(System.currentTimeMillis()), first, metrics ? dimension(line) : null);
+        byte[] json = line.toJson(Instant.ofEpochMilli(System.currentTimeMillis()), first, metrics && counts ? dimension(line) : null);
         try {
             synchronized (this) {
                 out.write(json);

@@ -1,12 +1,13 @@
 package chatlambda.upstream;
 
+import chatlambda.chat.ApiRequest;
 import chatlambda.chat.ChatError;
-import chatlambda.chat.ChatRequest;
 import chatlambda.upstream.Failure.Retryability;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
@@ -34,7 +35,7 @@ public final class Attempts {
 
     /** One request to the upstream: {@link Upstream#ask}. */
     interface Ask {
-        Answer ask(ChatRequest request, Sender sender, Deadline deadline) throws Failure;
+        Answer ask(ApiRequest request, Sender sender, Deadline deadline) throws Failure;
     }
 
     /**
@@ -43,14 +44,15 @@ public final class Attempts {
      * @param retries how often a model is asked again, in all
      * @param maxWait all waits together
      * @param fallbackModels to be asked in this order where the request's own is not to be had
+     * @param successor to be asked only where the request's own is gone; null: none
      */
-    public record Policy(int retries, Duration maxWait, List<String> fallbackModels) {
+    public record Policy(int retries, Duration maxWait, List<String> fallbackModels, String successor) {
     }
 
     /**
      * What came of them.
      *
-     * @param model that answered
+     * @param model that answered; null: none was asked for
      * @param requests how many were made, those that could not connect included
      */
     public record Made(Answer answer, String model, int requests) {
@@ -82,28 +84,33 @@ public final class Attempts {
      * @param deadline when the caller must have an answer
      * @throws Failure the last one; where a model without room was asked again in vain, it tells the SDKs not to do the same
      */
-    public static Made make(Upstream upstream, ChatRequest request, Policy policy, Sender sender, Deadline deadline) throws Failure {
+    public static Made make(Upstream upstream, ApiRequest request, Policy policy, Sender sender, Deadline deadline) throws Failure {
         return make(upstream::ask, request, policy, sender, deadline);
     }
 
-    static Made make(Ask upstream, ChatRequest request, Policy policy, Sender sender, Deadline deadline) throws Failure {
+    static Made make(Ask upstream, ApiRequest request, Policy policy, Sender sender, Deadline deadline) throws Failure {
         return new Attempts(upstream, policy, sender, deadline).make(request);
     }
 
-    private Made make(ChatRequest request) throws Failure {
-        var models = new LinkedHashSet<String>();
-        models.add(request.model());
-        models.addAll(policy.fallbackModels);
-        int left = models.size();
-        for (String model : models) {
-            left--;
-            Answer answer = ask(failure == null ? request : request.withModel(model), left > 0);
-            if (answer != null) {
-                return new Made(answer, model, requests);
-            }
-            if (!failure.retryability().allowsAnotherModel()) {
+    private Made make(ApiRequest request) throws Failure {
+        var others = new LinkedHashSet<>(policy.fallbackModels);
+        others.remove(request.model());
+        int left = others.size();
+        Answer answer = ask(request, left > 0);
+        if (answer == null && policy.successor != null && failure.retryability() == Retryability.MODEL_GONE) {
+            others.add(policy.successor);
+        }
+        String model = request.model();
+        for (String other : others) {
+            if (answer != null || !failure.retryability().allowsAnotherModel()) {
                 break;
             }
+            left--;
+            model = other;
+            answer = ask(request.withModel(other), left > 0);
+        }
+        if (answer != null) {
+            return new Made(answer, model, requests);
         }
         throw last(failure);
     }
@@ -118,13 +125,13 @@ public final class Attempts {
      *
      * @param anotherLeft whether there is another model to be asked
      */
-    private Answer ask(ChatRequest request, boolean anotherLeft) throws Failure {
+    private Answer ask(ApiRequest request, boolean anotherLeft) throws Failure {
         while (true) {
             requireTime();
             if (failure != null) {
-                insisted |= failure.hasNoRoom() && request.model().equals(asked);
+                insisted |= failure.hasNoRoom() && Objects.equals(request.model(), asked);
                 LOG.infof("request %s: attempt %d, after %s%s", sender.requestId(), requests + 1, failure.outline(),
-                        request.model().equals(asked) ? "" : ": another model, " + request.model());
+                        Objects.equals(request.model(), asked) ? "" : ": another model, " + request.model());
             }
             asked = request.model();
             requests++;
@@ -189,7 +196,7 @@ public final class Attempts {
                 Duration backOff = backOff(again, share);
                 return Optional.of(backOff.compareTo(left) > 0 ? left : backOff);
             });
-            case NEVER, UNSENT, ANOTHER_MODEL, ANOTHER_KEY -> Optional.empty();
+            case NEVER, UNSENT, ANOTHER_MODEL, MODEL_GONE, ANOTHER_KEY -> Optional.empty();
         };
     }
 

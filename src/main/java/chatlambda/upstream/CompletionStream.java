@@ -8,7 +8,7 @@ import java.io.Closeable;
 import java.time.Duration;
 import java.util.Map;
 
-/** A completion that comes as server-sent events, whole ones, as soon as they are here. For one thread. */
+/** An answer that comes as server-sent events, whole ones, as soon as they are here. For one thread. */
 public final class CompletionStream implements Answer, Closeable {
 
     /** Bytes of comments that wait for the first event. */
@@ -21,7 +21,7 @@ public final class CompletionStream implements Answer, Closeable {
     private final UpstreamAnswer head;
     private final UpstreamBody body;
     private final Map<String, String> headers;
-    private final EventStream events = new EventStream();
+    private final EventStream events;
     private final long begunAt;
     /** What has arrived, and is still to go on. */
     private byte[] waiting;
@@ -34,6 +34,7 @@ public final class CompletionStream implements Answer, Closeable {
      */
     CompletionStream(UpstreamAnswer head, UpstreamBody body, long begunAt, byte[] begun) {
         this.head = head;
+        this.events = new EventStream(head.route());
         this.body = body;
         this.begunAt = begunAt;
         this.headers = head.streamHeaders();

@@ -63,12 +63,13 @@ final class Connections {
      *
      * @param bound how many bytes the body of its answer may have
      * @param held what the invocation holds, to which that body is added as it arrives; null: it is counted elsewhere
-     * @return names itself in the header {@link ChatCompletions#EXCHANGE}; to be closed when it has its answer, or none
+     * @param headers of the caller's that go upstream, by lower-case name
+     * @return names itself in the header {@link OpenAiApi#EXCHANGE}; to be closed when it has its answer, or none
      */
-    Exchange begin(int bound, BytesInFlight.Share held) {
+    Exchange begin(int bound, BytesInFlight.Share held, Map<String, String> headers) {
         long now = System.currentTimeMillis();
         drop(codec -> !codec.isWanted() || now - codec.lastUsed() > keepAlive.toMillis());
-        var exchange = new Exchange(this, Long.toString(exchanges.incrementAndGet()), bound, held, !open.isEmpty());
+        var exchange = new Exchange(this, Long.toString(exchanges.incrementAndGet()), bound, held, headers, !open.isEmpty());
         waiting.put(exchange.id(), exchange);
         return exchange;
     }

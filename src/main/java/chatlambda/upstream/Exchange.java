@@ -2,6 +2,7 @@ package chatlambda.upstream;
 
 import chatlambda.upstream.UpstreamCodec.End;
 import java.io.Closeable;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -19,6 +20,7 @@ final class Exchange implements Closeable {
     private final String id;
     private final int bound;
     private final BytesInFlight.Share held;
+    private final Map<String, String> headers;
     private final boolean foundKept;
     private final long askedAt = System.nanoTime();
 
@@ -46,19 +48,27 @@ final class Exchange implements Closeable {
     /**
      * @param bound how many bytes the body of its answer may have
      * @param held what the invocation holds, to which that body is added as it arrives; null: it is counted elsewhere
+     * @param headers of the caller's that go upstream, by lower-case name
      * @param foundKept whether there were connections from before
      */
-    Exchange(Connections connections, String id, int bound, BytesInFlight.Share held, boolean foundKept) {
+    Exchange(Connections connections, String id, int bound, BytesInFlight.Share held, Map<String, String> headers,
+            boolean foundKept) {
         this.connections = connections;
         this.id = id;
         this.bound = bound;
         this.held = held;
+        this.headers = headers;
         this.foundKept = foundKept;
     }
 
     /** By which its connection finds it. */
     String id() {
         return id;
+    }
+
+    /** Of the caller's, which go upstream. */
+    Map<String, String> headers() {
+        return headers;
     }
 
     /** When the request began, by {@link System#nanoTime}. */

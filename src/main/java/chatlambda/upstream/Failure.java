@@ -22,14 +22,16 @@ public final class Failure extends Exception {
         CONNECT,
         /** The upstream has no room now. */
         LATER,
-        /** This model is not to be had. */
+        /** This model is not to be had now. */
         ANOTHER_MODEL,
+        /** The upstream no longer has this model, or never had. */
+        MODEL_GONE,
         /** The key was refused, before anything was generated. */
         ANOTHER_KEY;
 
         /** An upstream that cannot be reached for one model cannot be for another. */
         boolean allowsAnotherModel() {
-            return this == LATER || this == ANOTHER_MODEL;
+            return this == LATER || this == ANOTHER_MODEL || this == MODEL_GONE;
         }
     }
 
@@ -83,6 +85,11 @@ public final class Failure extends Exception {
     /** The model that was asked last; null: none was. */
     public String model() {
         return model;
+    }
+
+    /** Whether the upstream no longer has the model that was asked last, or never had. */
+    public boolean isModelGone() {
+        return retryability == Retryability.MODEL_GONE;
     }
 
     Retryability retryability() {

@@ -1,9 +1,10 @@
 package chatlambda.upstream;
 
+import chatlambda.chat.ApiRequest;
 import chatlambda.chat.ChatError;
-import chatlambda.chat.ChatRequest;
 import chatlambda.chat.EventStream;
 import chatlambda.chat.Redaction;
+import chatlambda.chat.Route;
 import chatlambda.upstream.Failure.Retryability;
 import chatlambda.upstream.UpstreamBody.Source;
 import io.netty.buffer.Unpooled;
@@ -11,6 +12,7 @@ import io.quarkus.rest.client.reactive.QuarkusRestClientBuilder;
 import io.quarkus.tls.TlsConfiguration;
 import io.smallrye.mutiny.Multi;
 import io.smallrye.mutiny.TimeoutException;
+import io.smallrye.mutiny.Uni;
 import io.vertx.core.Future;
 import io.vertx.core.MultiMap;
 import io.vertx.core.Vertx;
@@ -44,7 +46,7 @@ import org.jboss.resteasy.reactive.client.api.QuarkusRestClientProperties;
 
 /**
  * The upstream: one request to it at a time, its wait bounded and its failure named. Whole answers come by the REST client {@link
- * ChatCompletions}, streams by the Vert.x client below it, on the same connections and by the same rules.
+ * OpenAiApi}, streams by the Vert.x client below it, on the same connections and by the same rules.
  */
 public final class Upstream {
 
@@ -58,7 +60,7 @@ public final class Upstream {
     private static final int MAX_FIELDS = 200;
 
     /**
-     * @param base the address that {@code /chat/completions} is added to
+     * @param base the address that a route's path is added to
      * @param timeout of one answer, from its request to its last byte
      * @param streamIdleTimeout how long a stream may be silent
      * @param firstEvent how long an answer may wait for a stream's first event, which tells its status
@@ -72,7 +74,7 @@ public final class Upstream {
     private final Options options;
     private final URI base;
     private final Reasons reasons;
-    private final ChatCompletions completions;
+    private final OpenAiApi api;
     private final HttpClient client;
     private final Connections connections;
 
@@ -96,7 +98,7 @@ public final class Upstream {
                 .property(QuarkusRestClientProperties.SHARED, true)
                 .httpClientOptionsCustomizer(clientOptions::set);
         tls.ifPresent(builder::tlsConfiguration);
-        completions = builder.build(ChatCompletions.class);
+        api = builder.build(OpenAiApi.class);
         client = vertx.httpClientBuilder().with(clientOptions.get()).withConnectHandler(connections::add).build();
     }
 
@@ -105,7 +107,7 @@ public final class Upstream {
         this.base = base;
         this.reasons = reasons(base, real.options);
         this.connections = real.connections;
-        this.completions = real.completions;
+        this.api = real.api;
         this.client = real.client;
     }
 
@@ -128,7 +130,7 @@ public final class Upstream {
         long begun = System.nanoTime();
         connections.priming(true);
         var connected = new CompletableFuture<Void>();
-        request().onComplete(done -> {
+        request(Route.CHAT).onComplete(done -> {
             connections.priming(false);
             if (done.failed()) {
                 connected.completeExceptionally(done.cause());
@@ -152,26 +154,22 @@ public final class Upstream {
      * @return a stream, where the request asks for one, the upstream answers with one, and it may go on as it comes; else all of it
      * @throws Failure the upstream's own error, or why there was no answer
      */
-    public Answer ask(ChatRequest request, Sender sender, Deadline deadline) throws Failure {
+    public Answer ask(ApiRequest request, Sender sender, Deadline deadline) throws Failure {
         Deadline bound = deadline.within(options.timeout, RAISE_TIMEOUT);
         boolean stream = request.stream();
         // A stream may go on for ever; what must be read whole of an answer to such a request is counted where it is read.
-        try (Exchange exchange = stream ? connections.begin(Integer.MAX_VALUE, null)
-                : connections.begin(sender.maxAnswer(), sender.held())) {
+        try (Exchange exchange = stream ? connections.begin(Integer.MAX_VALUE, null, sender.headers())
+                : connections.begin(sender.maxAnswer(), sender.held(), sender.headers())) {
             String key = sender.key().value();
             return stream ? stream(exchange, request, sender, key, bound) : whole(exchange, request, sender, key, bound);
         }
     }
 
-    private Completion whole(Exchange exchange, ChatRequest request, Sender sender, String key, Deadline bound) throws Failure {
-        byte[] body = request.body();
+    private Completion whole(Exchange exchange, ApiRequest request, Sender sender, String key, Deadline bound) throws Failure {
         String authorization = "Bearer " + key;
         RestResponse<byte[]> response;
         try {
-            var answer = body.length <= SLICE
-                    ? completions.create(base.toString(), exchange.id(), authorization, sender.traceparent(), sender.traceId(), body)
-                    : completions.create(base.toString(), exchange.id(), authorization, sender.traceparent(), sender.traceId(), body.length,
-                            slices(body));
+            var answer = send(request, exchange.id(), authorization);
             response = answer.await().atMost(bound.span());
         } catch (TimeoutException e) {
             throw new Failure(ChatError.timeout(reasons.late(bound)));
@@ -181,15 +179,27 @@ public final class Upstream {
         requireFewFields(response.getStringHeaders().values().stream().mapToInt(List::size).sum());
         var headers = new TreeMap<String, String>();
         response.getStringHeaders().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), String.join(", ", values)));
-        var answer = new UpstreamAnswer(response.getStatus(), headers, body(response), new Redaction(key), sender.key());
+        var answer = new UpstreamAnswer(request.route(), response.getStatus(), headers, body(response), new Redaction(key), sender.key());
         return decoded(answer, sender).completion(false);
+    }
+
+    private Uni<RestResponse<byte[]>> send(ApiRequest request, String exchange, String authorization) {
+        byte[] body = request.body();
+        String to = base.toString();
+        return switch (request.route()) {
+            case CHAT -> body.length <= SLICE ? api.chat(to, exchange, authorization, body)
+                    : api.chat(to, exchange, authorization, body.length, slices(body));
+            case RESPONSES -> api.responses(to, exchange, authorization, body.length, slices(body));
+            case EMBEDDINGS -> api.embeddings(to, exchange, authorization, body.length, slices(body));
+            case MODELS -> api.models(to, exchange, authorization);
+        };
     }
 
     private static UpstreamAnswer decoded(UpstreamAnswer answer, Sender sender) throws Failure {
         return answer.decoded(answer.isSuccess() ? sender.maxAnswer() : UpstreamError.MAX_BODY, sender.held());
     }
 
-    private Answer stream(Exchange exchange, ChatRequest request, Sender sender, String key, Deadline bound) throws Failure {
+    private Answer stream(Exchange exchange, ApiRequest request, Sender sender, String key, Deadline bound) throws Failure {
         Source source = begin(exchange, request, sender, key, bound);
         int fields = source.response().headers().entries().size();
         if (fields > MAX_FIELDS) {
@@ -197,7 +207,7 @@ public final class Upstream {
             requireFewFields(fields);
         }
         var headers = headers(source.response().headers());
-        var head = new UpstreamAnswer(source.response().statusCode(), headers, NO_BODY, new Redaction(key), sender.key());
+        var head = new UpstreamAnswer(request.route(), source.response().statusCode(), headers, NO_BODY, new Redaction(key), sender.key());
         long begunAt = System.nanoTime();
         var body = new UpstreamBody(source, exchange, reasons, new Deadline(bound.at(), bound.span(), reasons.late(bound)));
         boolean streams = false;
@@ -220,7 +230,8 @@ public final class Upstream {
                 return stream;
             }
             byte[] whole = readAll(body, begun, sender.maxAnswer(), head.isSuccess() ? sender.held() : null);
-            return decoded(new UpstreamAnswer(head.status(), headers, whole, head.redaction(), sender.key()), sender).completion(true);
+            var answer = new UpstreamAnswer(head.route(), head.status(), headers, whole, head.redaction(), sender.key());
+            return decoded(answer, sender).completion(true);
         } finally {
             if (!streams) {
                 body.close();
@@ -255,9 +266,9 @@ public final class Upstream {
     }
 
     /** Sends the request and waits for the answer's head. */
-    private Source begin(Exchange exchange, ChatRequest request, Sender sender, String key, Deadline bound) throws Failure {
+    private Source begin(Exchange exchange, ApiRequest request, Sender sender, String key, Deadline bound) throws Failure {
         var begun = new CompletableFuture<Source>();
-        request().onFailure(begun::completeExceptionally)
+        request(request.route()).onFailure(begun::completeExceptionally)
                 .onSuccess(sent -> {
                     if (begun.isDone()) {
                         sent.reset(); // it took too long to connect
@@ -270,7 +281,7 @@ public final class Upstream {
                     });
                     sent.response().onFailure(begun::completeExceptionally)
                             .onSuccess(response -> begun.complete(Source.of(sent, response)));
-                    addHeaders(sent.headers(), exchange, sender, key);
+                    addHeaders(sent.headers(), exchange, key);
                     sent.send(buffer(request.body(), 0, request.body().length));
                 });
         try {
@@ -287,22 +298,16 @@ public final class Upstream {
         }
     }
 
-    private static void addHeaders(MultiMap headers, Exchange exchange, Sender sender, String key) {
-        headers.add(ChatCompletions.EXCHANGE, exchange.id()).add("Authorization", "Bearer " + key).add("Content-Type", "application/json")
+    private static void addHeaders(MultiMap headers, Exchange exchange, String key) {
+        headers.add(OpenAiApi.EXCHANGE, exchange.id()).add("Authorization", "Bearer " + key).add("Content-Type", "application/json")
                 .add("Accept", "text/event-stream, application/json").add("User-Agent", USER_AGENT);
-        if (sender.traceparent() != null) {
-            headers.add(ChatCompletions.TRACEPARENT, sender.traceparent());
-        }
-        if (sender.traceId() != null) {
-            headers.add(ChatCompletions.TRACE_ID, sender.traceId());
-        }
     }
 
-    private Future<HttpClientRequest> request() {
+    private Future<HttpClientRequest> request(Route route) {
         boolean tls = "https".equals(base.getScheme());
         int port = tls ? 443 : 80;
         return client.request(new RequestOptions().setMethod(HttpMethod.POST).setHost(base.getHost()).setSsl(tls)
-                .setPort(base.getPort() >= 0 ? base.getPort() : port).setURI(base.getRawPath() + "/chat/completions"))
+                .setPort(base.getPort() >= 0 ? base.getPort() : port).setURI(base.getRawPath() + route.path()))
                 .onSuccess(request -> request.exceptionHandler(failure -> { // what matters fails the response; the rest would be logged
                 }));
     }

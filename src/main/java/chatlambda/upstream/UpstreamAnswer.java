@@ -3,6 +3,7 @@ package chatlambda.upstream;
 import chatlambda.chat.ChatError;
 import chatlambda.chat.EventStream;
 import chatlambda.chat.Redaction;
+import chatlambda.chat.Route;
 import chatlambda.chat.UpstreamKey;
 import chatlambda.chat.Usage;
 import chatlambda.chat.UsageReader;
@@ -24,14 +25,15 @@ import java.util.TreeMap;
 import java.util.regex.Pattern;
 
 /**
- * What the upstream answered, byte for byte, and its reading: a completion, or an error in whatever form.
+ * What the upstream answered, byte for byte, and its reading: what was asked for, or an error in whatever form.
  *
+ * @param route that was asked
  * @param headers by lower-case name
  * @param redaction of the key that was sent, which an upstream may quote: it is taken out of headers and errors, while a completion
  *        stays as it is
  * @param owner whose key that was
  */
-record UpstreamAnswer(int status, Map<String, String> headers, byte[] body, Redaction redaction, UpstreamKey owner) {
+record UpstreamAnswer(Route route, int status, Map<String, String> headers, byte[] body, Redaction redaction, UpstreamKey owner) {
 
     /** AI/ML API's 500 for a model's own 4xx: "400 Unable to access model gpt-4o-mini. " (aimlapi/api-docs#3). */
     private static final Pattern CLIENT_ERROR = Pattern.compile("\\s*4(?!08|09|29)\\d\\d\\b");
@@ -39,6 +41,9 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body, Reda
     private static final Pattern MODEL_GONE = Pattern.compile(
             "model_not_found|no longer available|unable to access model|model\\b.*\\b(?:does not exist|decommissioned)",
             Pattern.CASE_INSENSITIVE);
+    /** What else a request on {@link Route#RESPONSES} may name, and the upstream may not have. */
+    private static final Pattern OF_ANOTHER = Pattern.compile(
+            "\\b(?:response|conversation|item|prompt|file|container)s?\\b.*\\b(?:not found|not exist)", Pattern.CASE_INSENSITIVE);
     /** Characters of an error's message in which it may say that a model is gone: further behind it may quote the prompt. */
     private static final int MAX_GONE = 100;
     /** What OpenAI's 429 is called when the account, and not a limit for a time, is exhausted. */
@@ -88,7 +93,8 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body, Reda
         if (plain.length > limit && isSuccess()) {
             throw new Failure(ChatError.tooLong(limit).with(passedOn()));
         }
-        var answer = new UpstreamAnswer(status, headers, plain.length > limit ? Arrays.copyOf(plain, limit) : plain, redaction, owner);
+        byte[] taken = plain.length > limit ? Arrays.copyOf(plain, limit) : plain;
+        var answer = new UpstreamAnswer(route, status, headers, taken, redaction, owner);
         if (answer.isEvents()) {
             throw unsupported(coding);
         }
@@ -132,12 +138,14 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body, Reda
                     + " did not ask for (" + describedBody() + ")").with(passedOn()));
         }
         if (asksForStream && EventStream.kind(body, body.length) == EventStream.Kind.UNDECIDED) {
-            throw new Failure(ChatError.incomplete(false).with(passedOn()));
+            throw new Failure(ChatError.incomplete(route, false).with(passedOn()));
         }
-        Usage usage = usageOfCompletion();
+        var usage = new UsageReader(route);
+        boolean hasFailed = readCompletion(usage);
         var passed = passedOn();
         passed.put("content-type", "application/json");
-        return new Completion(status == 201 ? 200 : status, passed, body, redacted(usage).withPrice(headers.get(Usage.PRICE)), null);
+        return new Completion(status == 201 ? 200 : status, passed, body,
+                redacted(usage.usage()).withPrice(headers.get(Usage.PRICE)), hasFailed ? told(body) : null);
     }
 
     boolean isSuccess() {
@@ -206,25 +214,37 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body, Reda
         return usage.withModel(redaction.of(usage.model()));
     }
 
-    /** @throws Failure the body is no completion */
-    private Usage usageOfCompletion() throws Failure {
-        var usage = new UsageReader();
+    /**
+     * Reads the body as what was asked for.
+     *
+     * @return whether it is a response that has failed, which goes to the caller as it is
+     * @throws Failure the body is no JSON, or tells an error
+     */
+    private boolean readCompletion(UsageReader usage) throws Failure {
         try (JsonParser parser = Json.parser(body)) {
-            boolean isObject = parser.nextToken() == JsonToken.START_OBJECT;
+            JsonToken first = parser.nextToken();
+            boolean isObject = first == JsonToken.START_OBJECT;
             boolean isError = false;
+            boolean hasFailed = false;
             while (isObject && parser.nextToken() == JsonToken.FIELD_NAME) {
                 String name = parser.currentName();
-                isError |= parser.nextToken() != JsonToken.VALUE_NULL && name.equals("error");
+                JsonToken value = parser.nextToken();
+                isError |= value != JsonToken.VALUE_NULL && name.equals("error");
+                hasFailed |= route == Route.RESPONSES && name.equals("status") && parser.getText().equals("failed");
                 usage.read(name, parser);
+                parser.skipChildren();
+            }
+            if (route == Route.MODELS && first == JsonToken.START_ARRAY) { // as some upstreams list theirs
+                isObject = true;
                 parser.skipChildren();
             }
             if (!isObject || parser.nextToken() != null) {
                 throw unusable("is not a JSON object");
             }
-            if (isError) {
+            if (isError && !hasFailed) {
                 throw error("the upstream's " + status);
             }
-            return usage.usage();
+            return hasFailed;
         } catch (JsonProcessingException e) {
             throw unusable("is not JSON");
         } catch (IOException e) {
@@ -248,12 +268,12 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body, Reda
     /** What an error in the first event comes to: the status that it names, or 502. */
     Failure firstEvent(byte[] data) {
         int named = UpstreamError.read(data, redaction).status(502);
-        return new UpstreamAnswer(named, headers, data, redaction, owner).error("an error in the first event, " + named);
+        return new UpstreamAnswer(route, named, headers, data, redaction, owner).error("an error in the first event, " + named);
     }
 
     /** An error in a later event, for the log; null where {@code data} is null. */
     ChatError told(byte[] data) {
-        return data == null ? null : new UpstreamAnswer(502, headers, data, redaction, owner).told("an error in an event").error();
+        return data == null ? null : new UpstreamAnswer(route, 502, headers, data, redaction, owner).told("an error in an event").error();
     }
 
     private Failure error(String outline) {
@@ -295,15 +315,17 @@ record UpstreamAnswer(int status, Map<String, String> headers, byte[] body, Reda
         if (status == 429 || status == 503 || status == 529 || asksForIt) {
             return "false".equals(headers.get(ChatError.SHOULD_RETRY)) ? Retryability.ANOTHER_MODEL : Retryability.LATER;
         }
-        return isModelGone(error) ? Retryability.ANOTHER_MODEL : Retryability.NEVER;
+        return isModelGone(error) ? Retryability.MODEL_GONE : Retryability.NEVER;
     }
 
     private boolean isModelGone(ChatError error) {
         String message = error.getMessage();
+        String beginning = message.substring(0, Math.min(message.length(), MAX_GONE));
         boolean mayTell = status == 400 || status == 403 || status == 500 && GONE_ERROR.matcher(message).lookingAt();
         boolean tells = List.of("model_not_found", "model_decommissioned").contains(String.valueOf(error.code()))
-                || MODEL_GONE.matcher(message.substring(0, Math.min(message.length(), MAX_GONE))).find();
-        return status == 404 || status == 410 || mayTell && tells;
+                || MODEL_GONE.matcher(beginning).find();
+        boolean isOfAnother = route == Route.RESPONSES && OF_ANOTHER.matcher(beginning).find();
+        return tells && (mayTell || status == 404) || status == 410 || status == 404 && !isOfAnother;
     }
 
     private static String type(int status) {

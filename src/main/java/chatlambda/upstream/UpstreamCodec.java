@@ -160,8 +160,8 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
         @Override
         public void write(ChannelHandlerContext context, Object message, ChannelPromise promise) throws Exception {
             if (message instanceof HttpRequest request) {
-                String id = request.headers().get(ChatCompletions.EXCHANGE);
-                request.headers().remove(ChatCompletions.EXCHANGE);
+                String id = request.headers().get(OpenAiApi.EXCHANGE);
+                request.headers().remove(OpenAiApi.EXCHANGE);
                 request.headers().set(HttpHeaderNames.ACCEPT_ENCODING, HttpHeaderValues.IDENTITY); // its bytes go on as they are
                 Exchange taken = connections.take(id);
                 if (taken == null) { // who asked has given up: nothing goes out
@@ -170,6 +170,7 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
                     context.close();
                     return;
                 }
+                taken.headers().forEach(request.headers()::set);
                 begin(context, taken);
             }
             Exchange its = exchange;

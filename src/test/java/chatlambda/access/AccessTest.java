@@ -36,7 +36,7 @@ class AccessTest {
     }
 
     private static Client client(String name) {
-        return new Client(name, OURS, new Limits(List.of(), name.length(), 0));
+        return new Client(name, OURS, new Limits(List.of(), name.length(), 0, "max_tokens"));
     }
 
     private static byte[] sha256(String text) {
@@ -49,7 +49,7 @@ class AccessTest {
 
     @ParameterizedTest
     @CsvSource({ "authorization, Bearer " + KEY + ", app", "authorization, bearer   " + KEY + " , app", "x-api-key, sk-test-2, batch",
-            "x-api-key, sk-test-3, app" })
+            "x-api-key, sk-test-3, app", "api-key, sk-test-2, batch" })
     void aClientIsKnownByItsKey(String header, String value, String client) throws ChatError {
         assertEquals(client(client), KEYS.admit(Map.of(header, value)));
     }
@@ -57,7 +57,11 @@ class AccessTest {
     @Test
     void theOtherHeaderCountsWhereTheFrontDoorOwnsAuthorization() throws ChatError {
         assertEquals(client("batch"), KEYS.admit(Map.of("authorization", "AWS4-HMAC-SHA256 Credential=x", "x-api-key", "sk-test-2")));
-        assertThrows(ChatError.class, () -> KEYS.admit(Map.of("authorization", "Bearer wrong", "x-api-key", "sk-test-2")));
+        assertEquals(client("batch"), KEYS.admit(Map.of("authorization", "Bearer wrong", "x-api-key", "sk-test-2")));
+        assertEquals(client("batch"), KEYS.admit(Map.of("authorization", "Bearer ", "x-api-key", "sk-test-2")));
+        assertEquals(client("batch"), KEYS.admit(Map.of("authorization", "Bearer a", "x-api-key", "b", "api-key", "sk-test-2")));
+        assertEquals(client("app"), KEYS.admit(Map.of("authorization", "Bearer " + KEY, "x-api-key", "sk-test-2")), "the first of two");
+        assertThrows(ChatError.class, () -> KEYS.admit(Map.of("authorization", "Bearer wrong", "x-api-key", "wrong", "api-key", "wrong")));
     }
 
     @ParameterizedTest
@@ -71,6 +75,7 @@ class AccessTest {
             authorization | Bearer sk-test- | incorrect API key: use one that
             x-api-key     | sk-test-22      | incorrect API key: use one that
             x-api-key     | SK-TEST-2       | incorrect API key: use one that
+            api-key       | sk-test-22      | incorrect API key: use one that
             """)
     void nobodyElseIsLetIn(String header, String value, String message) {
         var error = assertThrows(ChatError.class, () -> KEYS.admit(header == null ? Map.of() : Map.of(header, value)));

@@ -117,7 +117,7 @@ class EventStreamFuzzTest {
                 }
             }
             boolean answered = !(finished.isEmpty() && open.isEmpty()) && finished.containsAll(open);
-            ChatError failure = lost != null ? lost : ChatError.incomplete(true);
+            ChatError failure = lost != null ? lost : ChatError.incomplete(Route.CHAT, true);
             boolean fails = !marker && !error && (isCut || !answered);
             return passed + (fails ? "data: " + text(failure.json()) + "\n\n" : "") + (marker ? "" : DONE);
         }
@@ -137,13 +137,14 @@ class EventStreamFuzzTest {
                 assertEquals(once, passed(stream, random, longest, lost), "in chunks of up to " + longest);
             }
             if (!whole.isBroken) {
-                assertEquals(expected, once.replace(text(ChatError.incomplete(false).json()), text(ChatError.incomplete(true).json())));
+                String unbegun = text(ChatError.incomplete(Route.CHAT, false).json());
+                assertEquals(expected, once.replace(unbegun, text(ChatError.incomplete(Route.CHAT, true).json())));
             }
         }
     }
 
     private static String passed(byte[] stream, Random random, int longest, ChatError lost) {
-        var events = new EventStream();
+        var events = new EventStream(Route.CHAT);
         var out = new StringBuilder();
         for (int from = 0, to; from < stream.length && !events.isComplete(); from = to) {
             to = Math.min(stream.length, from + 1 + random.nextInt(longest));

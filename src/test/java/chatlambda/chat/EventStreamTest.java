@@ -25,7 +25,7 @@ class EventStreamTest {
 
     /** What the client gets of chunks cut at the given places. */
     private static byte[] passed(byte[] stream, int... cuts) {
-        var events = new EventStream();
+        var events = new EventStream(Route.CHAT);
         byte[] begun = begun(events, stream, cuts);
         byte[] last = events.end(null);
         byte[] all = Arrays.copyOf(begun, begun.length + last.length);
@@ -125,7 +125,7 @@ class EventStreamTest {
     void anEndIsOneOnlyIfTheAnswerHasEnded(String sent, String passed, boolean ended) {
         byte[] stream = meant(chunks(sent));
         for (int cut = 0; cut <= stream.length; cut++) {
-            var events = new EventStream();
+            var events = new EventStream(Route.CHAT);
             String begun = shown(begun(events, stream, cut));
             String last = shown(events.end(null));
             assertEquals(ended, events.failure() == null, last);
@@ -145,7 +145,7 @@ class EventStreamTest {
 
     @Test
     void onlyWholeEventsGoOnAndCommentsAtOnce() {
-        var events = new EventStream();
+        var events = new EventStream(Route.CHAT);
         assertEquals("", shown(events.accept(meant("data: {\"a\":"))));
         assertEquals("data: {\"a\":1}~~: a~", shown(events.accept(meant("1}~~: a~data: 2~: in an event~"))));
         assertEquals("", shown(events.accept(meant("data: 3"))));
@@ -164,7 +164,7 @@ class EventStreamTest {
         for (int cut : new int[] { 1_000, 50_000, 16 * 1024 }) {
             String before = cut == 1_000 ? "" : "data: {\"choices\":[{\"index\":0}]}\n\n";
             byte[] stream = bytes(before + picture(300_000, usage) + "\n\n");
-            var events = new EventStream();
+            var events = new EventStream(Route.CHAT);
             int[] cuts = IntStream.iterate(cut, at -> at < stream.length, at -> at + cut).toArray();
             assertEquals(text(stream), text(begun(events, stream, cuts)));
             assertEquals("3 4 -1 NaN", UsageTest.told(events.usage()));
@@ -176,21 +176,21 @@ class EventStreamTest {
     @Test
     void aCleanEndAfterALargeEventIsNeverCalledCut() {
         for (String end : new String[] { "}]}\n\n", "}]}\n", "}]}", "}]}\n\n in one piece" }) {
-            var events = new EventStream();
+            var events = new EventStream(Route.CHAT);
             byte[] stream = bytes(picture(100_000, end.replace(" in one piece", "")));
             String begun = text(end.endsWith("piece") ? begun(events, stream) : begun(events, stream, 10_000, 90_000));
             String last = text(events.end(null));
             assertNull(events.failure());
             assertEquals(text(stream).stripTrailing() + "\n\n" + DONE, begun + last);
         }
-        var events = new EventStream();
+        var events = new EventStream(Route.CHAT);
         begun(events, bytes(picture(100_000, "")), 10_000, 90_000);
         assertFalse(events.isBetweenEvents());
-        var comment = new EventStream();
+        var comment = new EventStream(Route.CHAT);
         comment.accept(bytes(": x, \"error\":1" + "y".repeat(100_000) + ", \"error\":1"));
         assertTrue(text(comment.end(null)).startsWith("\n\ndata: {\"error\":{\"message\":\"the upstream's stream ended without an event"));
         assertTrue(text(events.end(null)).startsWith("\n\ndata: {\"error\""), "half of it is no answer");
-        events = new EventStream();
+        events = new EventStream(Route.CHAT);
         begun(events, bytes(picture(100_000, "}]}\n\n")), 10_000, 90_000);
         events.end(ChatError.timeout("late"));
         assertEquals("upstream_timeout", events.failure().code());
@@ -198,10 +198,10 @@ class EventStreamTest {
 
     @Test
     void anErrorAtTheEndOfALargeEventIsFound() {
-        var events = new EventStream();
+        var events = new EventStream(Route.CHAT);
         begun(events, bytes(picture(100_000, "}],\"error\":{\"message\":\"no\",\"code\":\"c\"}}") + "\n\n"), 50_000, 80_000);
         assertTrue(text(events.error()).startsWith("{\"error\":{\"message\":\"no\",\"code\":\"c\"}}"), text(events.error()));
-        events = new EventStream();
+        events = new EventStream(Route.CHAT);
         begun(events, bytes(picture(100_000, ",\"said\":\" \\\"error\\\":1\"}],\"error\":null}") + "\n\n"), 50_000, 80_000);
         assertNull(events.error());
     }
@@ -240,7 +240,7 @@ class EventStreamTest {
             data: {"message":"error"}~~            | false
             """)
     void theFirstEventTellsWhetherItIsAnError(String sent, boolean isError) {
-        var events = new EventStream();
+        var events = new EventStream(Route.CHAT);
         events.accept(meant(sent));
         assertEquals(isError, events.firstIsError());
         assertTrue(events.hasEvent());
@@ -278,7 +278,7 @@ class EventStreamTest {
             data: [DONE]~~      | data: [DONE]~~ | false
             """)
     void aStreamThatBreaksOffEndsWithAnErrorEventUnlessItsAnswerHasEnded(String sent, String passed, boolean isError) {
-        var events = new EventStream();
+        var events = new EventStream(Route.CHAT);
         var lost = ChatError.timeout("too\nlate");
         String out = shown(events.accept(meant(chunks(sent)))) + shown(events.end(lost));
         String begin = chunks(passed);

@@ -22,7 +22,7 @@ class UsageTest {
     }
 
     private static Usage ofCompletion(String body) throws IOException {
-        var reader = new UsageReader();
+        var reader = new UsageReader(Route.CHAT);
         try (var parser = Json.parser(body.getBytes(StandardCharsets.UTF_8))) {
             assertEquals(JsonToken.START_OBJECT, parser.nextToken());
             while (parser.nextToken() == JsonToken.FIELD_NAME) {
@@ -37,7 +37,7 @@ class UsageTest {
     }
 
     private static Usage ofEvents(String events) {
-        var stream = new EventStream();
+        var stream = new EventStream(Route.CHAT);
         stream.accept(events.getBytes(StandardCharsets.UTF_8));
         return stream.usage();
     }
@@ -83,7 +83,7 @@ class UsageTest {
     void theLastEventsOfAStreamTellHoweverTheyAreCut() {
         byte[] bytes = STREAM.getBytes(StandardCharsets.UTF_8);
         for (int size = 1; size <= bytes.length; size++) {
-            var stream = new EventStream();
+            var stream = new EventStream(Route.CHAT);
             for (int from = 0; from < bytes.length; from += size) {
                 stream.accept(Arrays.copyOfRange(bytes, from, Math.min(bytes.length, from + size)));
             }
@@ -134,7 +134,7 @@ class UsageTest {
 
     @Test
     void theLastOneOfSeveralCounts() {
-        var stream = new EventStream();
+        var stream = new EventStream(Route.CHAT);
         for (int i = 1; i <= 5_000; i++) {
             stream.accept(("data: {\"usage\":{\"prompt_tokens\":" + i + "}}\n\n").getBytes(StandardCharsets.UTF_8));
         }
@@ -144,7 +144,7 @@ class UsageTest {
     @Test
     void aStreamThatTellsNothingIsFine() {
         for (String text : new String[] { "", "data:", "data: ", "data: [DONE]\n\n", "dat", "data: {\"usage\"", "x".repeat(40_000) }) {
-            var stream = new EventStream();
+            var stream = new EventStream(Route.CHAT);
             stream.accept(text.getBytes(StandardCharsets.UTF_8));
             assertEquals("-1 -1 -1 NaN", told(stream.usage()), text);
         }

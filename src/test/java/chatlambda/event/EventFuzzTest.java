@@ -56,7 +56,7 @@ class EventFuzzTest {
             var headers = new TreeMap<>(http.headers());
             headers.entrySet().removeIf(header -> !isUnicode(header.getKey() + header.getValue()));
             assertReplyReadsBack(http, 200 + bytes.length % 400, headers, bytes);
-        } else {
+        } else if (!(event instanceof Warmup)) {
             assertSame(bytes, event.body());
             assertSame(bytes, event.reply(200 + bytes.length % 400, Map.of(), bytes));
         }
@@ -104,7 +104,7 @@ class EventFuzzTest {
     /** Null when it cannot be decoded. */
     private static byte[] body(Map<String, Object> event) {
         if (!(event.get("body") instanceof String string)) {
-            return new byte[0];
+            return event.get("body") == null ? new byte[0] : null;
         }
         if (!isUnicode(string)) {
             return null;

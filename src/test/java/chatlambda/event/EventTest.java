@@ -37,6 +37,10 @@ class EventTest {
     void everyEventIsTakenForWhatItIs(Path file) throws UnsupportedEvent {
         String event = Events.read(file);
         String name = file.getParent().getFileName() + "/" + file.getFileName();
+        if (name.contains("schedule")) {
+            assertIs(Warmup.class, "warmup", read(event));
+            return;
+        }
         if (name.startsWith("not-http/") || name.contains("/not-chat")) {
             assertThrows(UnsupportedEvent.class, () -> read(event));
             return;
@@ -112,7 +116,11 @@ class EventTest {
             {}                                              | an event without messages or requestContext
             {"requestContext":{}}                           | an event with a requestContext of no known front door
             {"type":"TOKEN","methodArn":"arn"}              | an API Gateway Lambda authorizer request
-            {"detail-type":"Scheduled Event","source":"aws.events"} | an EventBridge event (Scheduled Event from aws.events)
+            {"detail-type":"Scheduled Event","source":"mine"} | an EventBridge event (Scheduled Event from mine)
+            {"warmer":"true"}                               | an event without messages or requestContext
+            {"warmer":true,"requestContext":{}}             | an event with a requestContext of no known front door
+            {"source":"serverless-plugin-warmup","methodArn":"arn"} | an API Gateway Lambda authorizer request
+            {"body":{"messages":[]}}                        | an event without requestContext, whose body is a JSON object,
             {"requestContext":{"connectionId":"c"}}         | an API Gateway WebSocket event
             {"messages":[                                   | an event that is not JSON Lambda could have sent (line 1
             {"messages":[]} x                               | an event that is not JSON Lambda could have sent (line 1
@@ -120,6 +128,29 @@ class EventTest {
     void whatIsNoChatRequestIsNamed(String event, String name) {
         var refused = assertThrows(UnsupportedEvent.class, () -> read(event));
         assertTrue(refused.getMessage().startsWith(name), refused.getMessage());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = { "{\"warmer\":true}", "{\"warmer\":true,\"concurrency\":3}", "{\"source\":\"serverless-plugin-warmup\"}",
+            "{\"detail-type\":\"Scheduled Event\",\"source\":\"aws.events\",\"detail\":{}}",
+            "{\"source\":\"aws.scheduler\",\"detail-type\":\"Scheduled Event\"}", "{\"warmer\":true,\"requestContext\":null}" })
+    void whatKeepsAnInstanceWarmAsksForNothing(String event) throws UnsupportedEvent {
+        assertIs(Warmup.class, "warmup", read(event));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = { "{\"warmer\":true,\"messages\":[]}", "{\"messages\":[],\"source\":\"serverless-plugin-warmup\"}" })
+    void aChatRequestIsOneWhateverElseItSays(String event) throws UnsupportedEvent {
+        assertIs(Direct.class, "direct", read(event));
+    }
+
+    @ParameterizedTest
+    @CsvSource({ "{}, a JSON object", "[], a JSON array", "1, a JSON number", "false, a JSON false" })
+    void aBodyThatIsNoStringIsNamed(String body, String kind) throws UnsupportedEvent {
+        var event = http("{\"body\":" + body + ",\"requestContext\":{\"http\":{}}}");
+        var refused = assertThrows(IllegalArgumentException.class, event::body);
+        String said = refused.getMessage();
+        assertTrue(said.startsWith("the event's body is " + kind + ", and front doors send a string"), said);
     }
 
     @ParameterizedTest

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import chatlambda.LogLines;
 import chatlambda.chat.EventStream;
+import chatlambda.chat.Route;
 import chatlambda.log.AccessLine.Answered;
 import chatlambda.log.AccessLine.Asked;
 import chatlambda.log.AccessLine.Times;
@@ -32,7 +33,7 @@ class AccessLineTest {
     }
 
     private static AccessLine line(String model, Answered answered) {
-        return new AccessLine("r", null, null, null, new Asked(model, false, -1), answered, NO_TIMES);
+        return new AccessLine("r", null, null, null, new Asked("chat", model, false, -1), answered, NO_TIMES);
     }
 
     /** One that went wrong before anything was known. */
@@ -42,7 +43,7 @@ class AccessLineTest {
 
     private JsonNode written(AccessLog log, AccessLine line) {
         out.reset();
-        log.write(line);
+        log.write(line, true);
         String text = out.toString(StandardCharsets.UTF_8);
         assertTrue(text.endsWith("}\n") && text.indexOf('\n') == text.length() - 1, text);
         return LogLines.check(text);
@@ -54,11 +55,11 @@ class AccessLineTest {
 
     @Test
     void whatTheAnswerTookIsToldAndMeasured() {
-        var stream = new EventStream();
+        var stream = new EventStream(Route.CHAT);
         stream.accept(("data: {\"model\":\"m-2026-11-22\",\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":5,"
                 + "\"completion_tokens_details\":{\"reasoning_tokens\":4},\"cost\":0.25}}\n\n").getBytes(StandardCharsets.UTF_8));
-        var line = new AccessLine("r", null, null, null, new Asked("m", false, -1), new Answered(200, null, 0, "m", stream.usage(), 0),
-                new Times(0, 0, -1, 0));
+        var line = new AccessLine("r", null, null, null, new Asked("chat", "m", false, -1),
+                new Answered(200, null, 0, "m", stream.usage(), 0), new Times(0, 0, -1, 0));
         JsonNode json = written(log(true), line);
         assertEquals("m m-2026-11-22 m", String.join(" ", json.path("model").asText(), json.path("answeredModel").asText(),
                 json.path("Model").asText()), "a snapshot's name is no dimension");
@@ -73,10 +74,11 @@ class AccessLineTest {
     @Test
     void whatIsKnownIsTold() {
         var line = new AccessLine("r", "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1", "function-url", "app",
-                new Asked("m", true, 10), new Answered(200, null, 2, "m", null, 20), new Times(1_250_000, 999_999, 12_345_678_901L, -5));
+                new Asked("chat", "m", true, 10), new Answered(200, null, 2, "m", null, 20),
+                new Times(1_250_000, 999_999, 12_345_678_901L, -5));
         assertEquals("{\"timestamp\":\"2026-11-22T00:00:00.123Z\",\"level\":\"INFO\",\"requestId\":\"r\",\"traceId\":"
                 + "\"1-5759e988-bd862e3fe1be46a994272793\",\"door\":\"function-url\",\"client\":\"app\","
-                + "\"model\":\"m\",\"answeredModel\":\"m\","
+                + "\"route\":\"chat\",\"model\":\"m\",\"answeredModel\":\"m\","
                 + "\"stream\":true,\"status\":200,\"attempts\":2,\"upstreamMs\":1.2,\"totalMs\":12345.6,\"firstChunkMs\":0.9,"
                 + "\"requestBytes\":10,\"responseBytes\":20,\"remainingMs\":-5}\n",
                 new String(line.toJson(Instant.parse("2026-11-22T00:00:00.123Z"), false, null), StandardCharsets.UTF_8));
@@ -114,7 +116,7 @@ class AccessLineTest {
         assertFalse(written(log, answered("m")).has("cold"));
         var errorsOnly = new AccessLog(out, false, List.of(), Map.of("AWS_LAMBDA_LOG_LEVEL", "WARN"));
         out.reset();
-        errorsOnly.write(answered("m"));
+        errorsOnly.write(answered("m"), true);
         assertEquals(0, out.size());
         assertFalse(written(errorsOnly, failed()).has("cold"));
     }
@@ -152,8 +154,8 @@ class AccessLineTest {
     @CsvSource({ "DEBUG, 2", "INFO, 2", "WARN, 1", "ERROR, 1", "FATAL, 0", "nonsense, 2" })
     void theLogLevelCounts(String level, int lines) throws IOException {
         var log = new AccessLog(out, true, List.of(), Map.of("AWS_LAMBDA_LOG_LEVEL", level));
-        log.write(answered("m"));
-        log.write(failed());
+        log.write(answered("m"), true);
+        log.write(failed(), true);
         assertEquals(lines, out.toString(StandardCharsets.UTF_8).lines().count());
         assertEquals(lines > 0, out.toString(StandardCharsets.UTF_8).contains("\"level\":\"ERROR\""));
     }

@@ -5,10 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import chatlambda.chat.ApiRequest;
 import chatlambda.chat.ChatError;
-import chatlambda.chat.ChatRequest;
 import chatlambda.chat.Limits;
+import chatlambda.chat.Models;
 import chatlambda.chat.Redaction;
+import chatlambda.chat.Route;
 import chatlambda.chat.UpstreamKey;
 import chatlambda.chat.Usage;
 import chatlambda.upstream.Attempts.Ask;
@@ -67,7 +69,7 @@ class AttemptsTest {
         }
 
         Made make(Ask upstream) throws Failure {
-            return Attempts.make(upstream, request(), policy, new Sender("r", key, null, null, 1, null), deadline);
+            return Attempts.make(upstream, request(), policy, new Sender("r", key, Map.of(), 1, null), deadline);
         }
 
         Attempted until(Duration left) {
@@ -75,7 +77,7 @@ class AttemptsTest {
         }
 
         Attempted waiting(Duration most) {
-            return new Attempted(new Attempts.Policy(policy.retries(), most, policy.fallbackModels()), deadline, key);
+            return new Attempted(new Attempts.Policy(policy.retries(), most, policy.fallbackModels(), policy.successor()), deadline, key);
         }
 
         /** @param found whether there is another key, each time that one is looked for */
@@ -99,10 +101,10 @@ class AttemptsTest {
         return Deadline.at(Instant.now().plus(left), "wait");
     }
 
-    private static ChatRequest request() {
+    private static ApiRequest request() {
         try {
             String body = "{\"model\":\"a\",\"messages\":[{\"role\":\"user\"}]}";
-            return ChatRequest.of(body.getBytes(StandardCharsets.UTF_8), "d", Limits.NONE);
+            return ApiRequest.of(Route.CHAT, body.getBytes(StandardCharsets.UTF_8), Models.only("d"), Limits.NONE);
         } catch (ChatError e) {
             throw new AssertionError(e);
         }
@@ -116,8 +118,12 @@ class AttemptsTest {
     }
 
     private static Attempted attempts(int retries, String... fallbacks) {
-        var policy = new Attempts.Policy(retries, Duration.ofSeconds(10), List.of(fallbacks));
+        var policy = new Attempts.Policy(retries, Duration.ofSeconds(10), List.of(fallbacks), null);
         return new Attempted(policy, deadline(Duration.ofMinutes(1)), () -> "sk-test-key");
+    }
+
+    private static UpstreamAnswer answer(int status, Map<String, String> headers, byte[] body) {
+        return new UpstreamAnswer(Route.CHAT, status, headers, body, new Redaction("sk-test-key"), () -> "sk-test-key");
     }
 
     @Test
@@ -132,6 +138,16 @@ class AttemptsTest {
         var made = attempts(0).make((each, sender, until) -> outcome(outcomes.next()));
         assertSame(FINE, made.answer());
         assertEquals(1, made.requests());
+    }
+
+    @Test
+    void aSuccessorIsAskedOnlyWhereTheModelIsGone() {
+        var policy = new Attempts.Policy(1, Duration.ofSeconds(10), List.of(), "next");
+        var attempted = new Attempted(policy, deadline(Duration.ofMinutes(1)), () -> "sk-test-key");
+        assertEquals(List.of("a", "next", "answered"), attempted.models(failure(Retryability.MODEL_GONE), FINE));
+        assertEquals(List.of("a", "next"), attempted.models(failure(Retryability.MODEL_GONE), failure(Retryability.MODEL_GONE)));
+        assertEquals(List.of("a"), attempted.models(failure(Retryability.ANOTHER_MODEL)));
+        assertEquals(List.of("a"), attempted.models(failure(Retryability.NEVER)));
     }
 
     @Test
@@ -299,8 +315,7 @@ class AttemptsTest {
 
     @Test
     void anUpstreamThatWantsNoRetryGetsNone() {
-        var answer = new UpstreamAnswer(429, Map.of("x-should-retry", "false"), new byte[0], new Redaction("sk-test-key"),
-                () -> "sk-test-key");
+        var answer = answer(429, Map.of("x-should-retry", "false"), new byte[0]);
         assertEquals(Retryability.ANOTHER_MODEL, assertThrows(Failure.class, () -> answer.completion(true)).retryability());
     }
 
@@ -323,11 +338,11 @@ class AttemptsTest {
             429 | {"type":"insufficient_quota","error":{"message":"pay","type":"requests"}} | NEVER
             429 | {"error":{"message":"insufficient_quota"}} | LATER
             403 | {"error":{"message":"pay","type":"insufficient_quota"}} | NEVER
-            410 | {} | ANOTHER_MODEL
-            400 | {"error":{"message":"model_not_found: a","code":"c"}} | ANOTHER_MODEL
-            400 | {"error":{"message":"The model `a` does not exist or you do not have access to it.","code":null}} | ANOTHER_MODEL
-            400 | {"error":{"message":"The model `a` has been decommissioned","code":"c"}} | ANOTHER_MODEL
-            400 | {"error":{"message":"gone","code":"model_decommissioned"}} | ANOTHER_MODEL
+            410 | {} | MODEL_GONE
+            400 | {"error":{"message":"model_not_found: a","code":"c"}} | MODEL_GONE
+            400 | {"error":{"message":"The model `a` does not exist or you do not have access to it.","code":null}} | MODEL_GONE
+            400 | {"error":{"message":"The model `a` has been decommissioned","code":"c"}} | MODEL_GONE
+            400 | {"error":{"message":"gone","code":"model_decommissioned"}} | MODEL_GONE
             400 | {"error":{"message":"the tool does not exist","code":"c"}} | NEVER
             503 | {"message":"The server is no longer available"} | LATER
             500 | {} | NEVER
@@ -336,13 +351,13 @@ class AttemptsTest {
             401 | {"message":"no longer available"} | ANOTHER_KEY
             403 | {} | NEVER
             408 | {} | NEVER
-            404 | {} | ANOTHER_MODEL
-            400 | {"message":"google/x is no longer available for API calls"} | ANOTHER_MODEL
-            500 | {"message":"400 Unable to access model gpt-4o-mini. "} | ANOTHER_MODEL
-            403 | {"error":{"message":"no","code":"model_not_found"}} | ANOTHER_MODEL
+            404 | {} | MODEL_GONE
+            400 | {"message":"google/x is no longer available for API calls"} | MODEL_GONE
+            500 | {"message":"400 Unable to access model gpt-4o-mini. "} | MODEL_GONE
+            403 | {"error":{"message":"no","code":"model_not_found"}} | MODEL_GONE
             200 | {"error":{"message":"it is no longer available"}} | NEVER
-            404 | {"error":{"message":"no","code":"insufficient_quota"}} | ANOTHER_MODEL
-            500 | {"message":"404 it is no longer available"} | ANOTHER_MODEL
+            404 | {"error":{"message":"no","code":"insufficient_quota"}} | MODEL_GONE
+            500 | {"message":"404 it is no longer available"} | MODEL_GONE
             500 | {"message":"the model is no longer available"} | NEVER
             500 | {"error":{"message":"no","code":"model_not_found"}} | NEVER
             422 | {"error":{"message":"no longer available","code":"model_not_found"}} | NEVER
@@ -350,7 +365,21 @@ class AttemptsTest {
             302 | {} | NEVER
             """)
     void theUpstreamsAnswerTellsWhatMayBeDone(int status, String body, Retryability retryability) {
-        var answer = new UpstreamAnswer(status, Map.of(), body.getBytes(StandardCharsets.UTF_8), new Redaction("sk-test-key"),
+        var answer = answer(status, Map.of(), body.getBytes(StandardCharsets.UTF_8));
+        assertEquals(retryability, assertThrows(Failure.class, () -> answer.completion(true)).retryability());
+    }
+
+    /** What else a response's request may name is not there: another model would not have it either. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            {"error":{"message":"Conversation with id 'conv_1' not found."}}                              | NEVER
+            {"error":{"message":"Item with id 'rs_1' not found. Items are not persisted when `store` is false."}} | NEVER
+            {"error":{"message":"Prompt with id 'pmpt_1' does not exist"}}                                | NEVER
+            {"error":{"message":"The model `m` does not exist","code":"model_not_found"}}                 | MODEL_GONE
+            {}                                                                                            | MODEL_GONE
+            """)
+    void ofAResponseMoreThanItsModelMayBeMissing(String body, Retryability retryability) {
+        var answer = new UpstreamAnswer(Route.RESPONSES, 404, Map.of(), body.getBytes(StandardCharsets.UTF_8), new Redaction("sk-test-key"),
                 () -> "sk-test-key");
         assertEquals(retryability, assertThrows(Failure.class, () -> answer.completion(true)).retryability());
     }
@@ -359,7 +388,7 @@ class AttemptsTest {
     @ParameterizedTest
     @CsvSource(delimiter = '|', quoteCharacter = '`', textBlock = """
             {"error":{"message":"no","code":529}}               | 529 | LATER
-            {"error":{"message":"no","code":"404"}}             | 404 | ANOTHER_MODEL
+            {"error":{"message":"no","code":"404"}}             | 404 | MODEL_GONE
             {"error":{"message":"no","status":401}}             | 500 | ANOTHER_KEY
             {"error":{"message":"no","code":"busy","status":"429"}} | 429 | LATER
             {"error":{"message":"no","code":200}}               | 502 | NEVER
@@ -369,8 +398,7 @@ class AttemptsTest {
             {"error":{"code":429,"type":"insufficient_quota"}}  | 429 | NEVER
             """)
     void theFirstEventsErrorTellsWhatMayBeDone(String data, int status, Retryability retryability) {
-        var head = new UpstreamAnswer(200, Map.of("content-type", "text/event-stream"), new byte[0], new Redaction("sk-test-key"),
-                () -> "sk-test-key");
+        var head = answer(200, Map.of("content-type", "text/event-stream"), new byte[0]);
         var failure = head.firstEvent(data.getBytes(StandardCharsets.UTF_8));
         assertEquals(status + " " + retryability, failure.error().status() + " " + failure.retryability());
     }
@@ -378,12 +406,10 @@ class AttemptsTest {
     @Test
     void a502IsAskedAgainOnlyWhenItSaysWhen() {
         for (var header : Map.of("retry-after", "1", "retry-after-ms", "1").entrySet()) {
-            var answer = new UpstreamAnswer(502, Map.of(header.getKey(), header.getValue()), new byte[0], new Redaction("sk-test-key"),
-                    () -> "sk-test-key");
+            var answer = answer(502, Map.of(header.getKey(), header.getValue()), new byte[0]);
             assertEquals(Retryability.LATER, assertThrows(Failure.class, () -> answer.completion(true)).retryability());
         }
-        var answer = new UpstreamAnswer(502, Map.of("retry-after", "soon"), new byte[0], new Redaction("sk-test-key"),
-                () -> "sk-test-key");
+        var answer = answer(502, Map.of("retry-after", "soon"), new byte[0]);
         assertEquals(Retryability.NEVER, assertThrows(Failure.class, () -> answer.completion(true)).retryability());
     }
 
@@ -400,8 +426,7 @@ class AttemptsTest {
             429 | {"code":"insufficient_quota"} | false
             """)
     void theSdksAreToldWhereAskingAgainCannotHelp(int status, String body, String said) {
-        var answer = new UpstreamAnswer(status, Map.of(), body.getBytes(StandardCharsets.UTF_8), new Redaction("sk-test-key"),
-                () -> "sk-test-key");
+        var answer = answer(status, Map.of(), body.getBytes(StandardCharsets.UTF_8));
         assertEquals(said, assertThrows(Failure.class, () -> answer.completion(true)).error().headers().get("x-should-retry"));
     }
 }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import chatlambda.chat.ChatError;
 import chatlambda.chat.Redaction;
+import chatlambda.chat.Route;
 import chatlambda.chat.Usage;
 import com.code_intelligence.jazzer.api.FuzzedDataProvider;
 import com.code_intelligence.jazzer.junit.FuzzTest;
@@ -44,8 +45,8 @@ class KeySpellingFuzzTest {
         }
         var headers = Map.of("x-request-id", "i-" + key, "x-ratelimit-" + key, "1", "retry-after", key.toString(),
                 "content-type", key + "/x");
-        var answer = new UpstreamAnswer(status, headers, body.toString().getBytes(StandardCharsets.UTF_8), new Redaction(key.toString()),
-                key::toString);
+        var answer = new UpstreamAnswer(Route.CHAT, status, headers, body.toString().getBytes(StandardCharsets.UTF_8),
+                new Redaction(key.toString()), key::toString);
         var failure = assertThrows(Failure.class, () -> answer.completion(true));
         requireKeyless(failure.error(), key.toString());
         assertFalse(failure.outline().contains(key));

@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import chatlambda.OtherJson;
 import chatlambda.chat.ChatError;
 import chatlambda.chat.Redaction;
+import chatlambda.chat.Route;
 import chatlambda.json.JsonString;
 import com.code_intelligence.jazzer.junit.FuzzTest;
 import jakarta.json.JsonValue;
@@ -41,7 +42,7 @@ class UpstreamAnswerFuzzTest {
         }
         int status = head[0].matches("[1-9][0-9]{2}") ? Integer.parseInt(head[0]) : 500;
         byte[] body = empty < 0 ? new byte[0] : Arrays.copyOfRange(response, empty + 2, response.length);
-        var answer = new UpstreamAnswer(status, headers, body, new Redaction("sk-test-key"), () -> "sk-test-key");
+        var answer = new UpstreamAnswer(Route.CHAT, status, headers, body, new Redaction("sk-test-key"), () -> "sk-test-key");
         try {
             assertComplete(answer.completion(true), answer);
         } catch (Failure failure) {

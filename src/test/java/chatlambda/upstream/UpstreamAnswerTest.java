@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import chatlambda.Events;
 import chatlambda.chat.ChatError;
 import chatlambda.chat.Redaction;
+import chatlambda.chat.Route;
 import chatlambda.chat.Usage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -42,7 +43,7 @@ class UpstreamAnswerTest {
     }
 
     private static UpstreamAnswer answer(int status, Map<String, String> headers, byte[] body, String key) {
-        return new UpstreamAnswer(status, headers, body, new Redaction(key), () -> key);
+        return new UpstreamAnswer(Route.CHAT, status, headers, body, new Redaction(key), () -> key);
     }
 
     private static ChatError error(UpstreamAnswer answer) {

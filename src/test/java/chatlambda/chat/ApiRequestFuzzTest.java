@@ -18,7 +18,7 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-class ChatRequestFuzzTest {
+class ApiRequestFuzzTest {
 
     private static final String MODEL = "default/\"mödel\"";
     private static final String MEMBER = "\"model\":\"default/\\\"mödel\\\"\",";
@@ -26,9 +26,9 @@ class ChatRequestFuzzTest {
 
     @FuzzTest(maxDuration = "10m")
     void aBodyIsAChatRequestExactlyWhenAnotherParserFindsOne(byte[] body) {
-        ChatRequest request;
+        ApiRequest request;
         try {
-            request = ChatRequest.of(body, MODEL, Limits.NONE);
+            request = ApiRequest.of(Route.CHAT, body, Models.only(MODEL), Limits.NONE);
         } catch (ChatError refused) {
             assertRightlyRefused(refused, body);
             return;

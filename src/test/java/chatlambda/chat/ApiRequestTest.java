@@ -13,12 +13,12 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-class ChatRequestTest {
+class ApiRequestTest {
 
     private static final String MESSAGES = "\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]";
 
-    private static ChatRequest read(String body) throws ChatError {
-        return ChatRequest.of(body.getBytes(StandardCharsets.UTF_8), "default/model", Limits.NONE);
+    private static ApiRequest read(String body) throws ChatError {
+        return ApiRequest.of(Route.CHAT, body.getBytes(StandardCharsets.UTF_8), Models.only("default/model"), Limits.NONE);
     }
 
     @ParameterizedTest
@@ -29,14 +29,15 @@ class ChatRequestTest {
             "{\"model\":\"m\",\"messages\":[{\"content\":[{\"type\":\"text\",\"role\":7}],\"role\":\"user\"}]}" })
     void whatTheCallerSentGoesUpstreamUntouched(String body) throws ChatError {
         byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
-        var request = ChatRequest.of(bytes, "default/model", Limits.NONE);
+        var request = ApiRequest.of(Route.CHAT, bytes, Models.only("default/model"), Limits.NONE);
         assertSame(bytes, request.body());
         assertEquals("m", request.model());
     }
 
     @Test
     void aMissingModelIsPutInFrontAndTheRestIsUntouched() throws ChatError {
-        var request = ChatRequest.of((" { " + MESSAGES + " }").getBytes(StandardCharsets.UTF_8), "a\"b/ü", Limits.NONE);
+        byte[] body = (" { " + MESSAGES + " }").getBytes(StandardCharsets.UTF_8);
+        var request = ApiRequest.of(Route.CHAT, body, Models.only("a\"b/ü"), Limits.NONE);
         assertEquals(" {\"model\":\"a\\\"b/ü\", " + MESSAGES + " }", new String(request.body(), StandardCharsets.UTF_8));
         assertEquals("a\"b/ü", request.model());
     }
@@ -55,6 +56,17 @@ class ChatRequestTest {
         assertEquals("o/\"ü", other.model());
     }
 
+    /** Upstream parsers disagree which of two members counts. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            {"model":"m",M,"model":null}      | {"model":"m",M,"model":"m"}
+            {"model" : "" ,"model":"m",M}     | {"model" : "m" ,"model":"m",M}
+            {"model":null,M,"model":null}     | {"model":"default/model",M,"model":"default/model"}
+            """)
+    void aModelThatIsNoneBesideOneThatIsNamedIsThatOne(String body, String expected) throws ChatError {
+        assertEquals(expected.replace("M", MESSAGES), new String(read(body.replace("M", MESSAGES)).body(), StandardCharsets.UTF_8));
+    }
+
     @Test
     void aByteOrderMarkStaysInFrontOfTheModel() throws ChatError {
         assertEquals("\uFEFF{\"model\":\"default/model\"," + MESSAGES + "}",
@@ -70,7 +82,7 @@ class ChatRequestTest {
     void aStreamIsAskedForByTrueAlone() throws ChatError {
         assertTrue(read("{\"stream\":true," + MESSAGES + "}").stream());
         assertFalse(read("{\"stream\":false," + MESSAGES + "}").stream());
-        assertFalse(read("{\"stream\":\"true\"," + MESSAGES + "}").stream());
+        assertFalse(read("{\"stream\":null," + MESSAGES + "}").stream());
         assertFalse(read("{\"x\":{\"stream\":true}," + MESSAGES + "}").stream());
     }
 
@@ -94,7 +106,10 @@ class ChatRequestTest {
             {"messages":[{"role":"user"},{}]}| messages[1].role | messages[1].role is missing
             {"messages":[{"role":1}]}| messages[0].role       | messages[0].role is a number, not a string
             {"messages":[{"role":"user"}],"messages":7}| messages | messages is a number, not an array
-            {"model":null,"messages":[{"role":"user"}]}| model | model is null, not a string
+            {"model":false,"messages":[{"role":"user"}]}| model | model is a boolean, not a string
+            {"stream":"true","messages":[{"role":"user"}]}| stream | stream is a string, not a boolean: set it to true or false
+            {"stream":1,"messages":[{"role":"user"}]}| stream | stream is a number, not a boolean
+            {"messages":null}|         messages               | messages is null, not an array
             {"model":["m"],"messages":[{"role":"user"}]}| model | model is an array, not a string
             {"messages":[{"role":"user"}]} x|                 | is not JSON: a word that is not true, false, null or in quotes at line 1, column 32
             {"messages":[{"role":"user"}]} {}|                | goes on after its JSON object, at line 1, column 32
@@ -125,7 +140,7 @@ class ChatRequestTest {
     void textThatIsNotUtf8IsRefused() {
         for (byte[] body : new byte[][] { ("{" + MESSAGES + "}").getBytes(StandardCharsets.UTF_16BE),
                 ("{" + MESSAGES + "}").getBytes(StandardCharsets.UTF_16LE), { '{', (byte) 0xff, '}' } }) {
-            var error = assertThrows(ChatError.class, () -> ChatRequest.of(body, "m", Limits.NONE));
+            var error = assertThrows(ChatError.class, () -> ApiRequest.of(Route.CHAT, body, Models.only("m"), Limits.NONE));
             assertTrue(error.getMessage().startsWith("the request body is not UTF-8"), error.getMessage());
         }
     }

@@ -17,7 +17,7 @@ import net.jqwik.api.Property;
 import net.jqwik.api.Provide;
 import net.jqwik.api.Tuple;
 
-class ChatRequestPropertyTest {
+class ApiRequestPropertyTest {
 
     private static final String MESSAGES = "\"messages\":[{\"role\":\"user\"}]";
     private static final Set<String> READ = Set.of("model", "messages", "stream");
@@ -26,7 +26,7 @@ class ChatRequestPropertyTest {
     void aMissingModelIsPutInFrontAndEveryOtherByteStays(@ForAll("members") List<String> members, @ForAll("space") String space,
             @ForAll("unicode") String model) throws ChatError {
         String body = object(members, space);
-        byte[] upstream = ChatRequest.of(body.getBytes(UTF_8), model, Limits.NONE).body();
+        byte[] upstream = ApiRequest.of(Route.CHAT, body.getBytes(UTF_8), Models.only(model), Limits.NONE).body();
         String sent = new String(upstream, UTF_8);
         int at = space.length() + 1;
         int inserted = sent.length() - body.length();
@@ -41,7 +41,11 @@ class ChatRequestPropertyTest {
             @ForAll("unicode") String model) throws ChatError {
         members.add(members.size() / 2, "\"m\\u006fdel\"" + space + ":" + quoted(model, false));
         byte[] body = object(members, space).getBytes(UTF_8);
-        var request = ChatRequest.of(body, "default", Limits.NONE);
+        var request = ApiRequest.of(Route.CHAT, body, Models.only("default"), Limits.NONE);
+        if (model.isEmpty()) {
+            assertEquals("default", request.model());
+            return;
+        }
         assertSame(body, request.body());
         assertEquals(model, request.model());
     }
@@ -52,7 +56,8 @@ class ChatRequestPropertyTest {
         var replaced = new ArrayList<>(members);
         members.add(members.size() / 2, "\"m\\u006fdel\"" + space + ":" + quoted(model, false));
         replaced.add(replaced.size() / 2, "\"m\\u006fdel\"" + space + ":" + new String(new JsonOut(8).string(other).toBytes(), UTF_8));
-        var request = ChatRequest.of(object(members, space).getBytes(UTF_8), "default", Limits.NONE).withModel(other);
+        byte[] body = object(members, space).getBytes(UTF_8);
+        var request = ApiRequest.of(Route.CHAT, body, Models.only("default"), Limits.NONE).withModel(other);
         assertEquals(object(replaced, space), new String(request.body(), UTF_8));
         assertEquals(other, request.model());
     }
@@ -89,7 +94,7 @@ class ChatRequestPropertyTest {
 
     private Arbitrary<String> string() {
         return Arbitraries.oneOf(
-                Combinators.combine(unicode(), Arbitraries.of(true, false)).as(ChatRequestPropertyTest::quoted),
+                Combinators.combine(unicode(), Arbitraries.of(true, false)).as(ApiRequestPropertyTest::quoted),
                 Arbitraries.of("\"\\ud800\"", "\"\\/\\b\\f\\n\\r\\t\"", "\"[DONE]\"", "\"\\udc00\\ud800\""));
     }
 

@@ -1,0 +1,113 @@
+package chatlambda.chat;
+
+import chatlambda.json.Json;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * The events of a response, which have a type, a number and, the last of them, the whole response.
+ *
+ * @see <a href="https://platform.openai.com/docs/api-reference/responses-streaming">Streaming events</a>
+ */
+final class ResponseEventReader extends StreamReader {
+
+    private static final String FAILED = "response.failed";
+    private static final Set<String> LAST = Set.of("response.completed", FAILED, "response.incomplete");
+    private static final Pattern LAST_TYPE = Pattern.compile("[\\s{,]\"type\"\\s*:\\s*\"(response\\.(?:completed|failed|incomplete))\"");
+
+    private static final Pattern SEQUENCE = Pattern.compile("[\\s{,]\"sequence_number\"\\s*:\\s*(\\d{1,17})\\b");
+
+    private String type;
+    private byte[] failure;
+    private long sequence = -1;
+    private boolean isFinished;
+    private boolean isRefused;
+
+    ResponseEventReader() {
+        super(Route.RESPONSES);
+    }
+
+    @Override
+    void read(byte[] data, String itsType) {
+        type = itsType;
+        failure = null;
+        super.read(data, itsType);
+        isRefused |= error() != null;
+        if ("error".equals(type)) {
+            isRefused = true;
+            tell(data);
+        } else if (FAILED.equals(type)) {
+            tell(failure != null ? failure : data);
+        }
+        isFinished |= type != null && LAST.contains(type);
+    }
+
+    @Override
+    void readMember(String name, JsonParser parser, byte[] data, UsageReader members) throws IOException {
+        JsonToken value = parser.currentToken();
+        if (name.equals("type") && value == JsonToken.VALUE_STRING) {
+            type = parser.getText();
+        } else if (name.equals("sequence_number") && value == JsonToken.VALUE_NUMBER_INT && parser.getTextLength() < 18) {
+            sequence = parser.getLongValue();
+        } else if (name.equals("response") && value == JsonToken.START_OBJECT) {
+            readResponse(parser, data, members);
+        } else {
+            members.read(name, parser);
+        }
+    }
+
+    private void readResponse(JsonParser parser, byte[] data, UsageReader members) throws IOException {
+        while (parser.nextToken() == JsonToken.FIELD_NAME) {
+            String name = parser.currentName();
+            JsonToken value = parser.nextToken();
+            int from = Json.offset(parser);
+            members.read(name, parser);
+            parser.skipChildren();
+            if (name.equals("error") && value == JsonToken.START_OBJECT) {
+                String json = new String(Arrays.copyOfRange(data, from, Json.end(parser)), StandardCharsets.UTF_8);
+                failure = ("{\"error\":" + json + "}").getBytes(StandardCharsets.UTF_8);
+            }
+        }
+    }
+
+    @Override
+    void readBeginning(byte[] data, String itsType) {
+        read(data, itsType);
+    }
+
+    @Override
+    void readEnd(String text) {
+        Matcher last = LAST_TYPE.matcher(text);
+        if (last.find()) {
+            isFinished = true;
+            if (FAILED.equals(last.group(1))) {
+                tell("{}".getBytes(StandardCharsets.US_ASCII)); // what it says of its error may lie ahead of this end
+            }
+        }
+        for (Matcher number = SEQUENCE.matcher(text); number.find();) {
+            sequence = Long.parseLong(number.group(1));
+        }
+    }
+
+    @Override
+    boolean isFinished() {
+        return isFinished;
+    }
+
+    @Override
+    boolean isRefused() {
+        return isRefused;
+    }
+
+    /** In the form that is documented, and in the one that OpenAI sends: its SDKs disagree (openai-dotnet#881, openai-node#2021). */
+    @Override
+    String errorEvent(ChatError told) {
+        return "event: error\ndata: " + new String(told.responseEvent(sequence + 1), StandardCharsets.UTF_8) + "\n\n";
+    }
+}

@@ -1,0 +1,113 @@
+package chatlambda.chat;
+
+import chatlambda.json.Json;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * Reads of a stream, event by event, what tells whether its answer has ended, whether it failed, and what it took. For one stream and one
+ * thread.
+ */
+abstract class StreamReader {
+
+    /** A name within a JSON string would have a backslash before its quote. */
+    private static final Pattern OF_USAGE = Pattern.compile("[\\s{,]\"(usage|meta)\"\\s*:\\s*(?=\\{)");
+
+    private final Route route;
+    private Usage usage = Usage.NONE;
+    private byte[] error;
+
+    StreamReader(Route route) {
+        this.route = route;
+    }
+
+    static StreamReader of(Route route) {
+        return route == Route.RESPONSES ? new ResponseEventReader() : new ChunkReader();
+    }
+
+    /**
+     * Reads the data of one event. What is no JSON object tells nothing; of one that is cut, what stands before the cut counts.
+     *
+     * @param type of the event, by its line {@code event:}; null: it has none
+     */
+    void read(byte[] data, String type) {
+        boolean tellsError = "error".equals(type);
+        var members = new UsageReader(route);
+        try (JsonParser parser = Json.parser(data)) {
+            boolean isObject = parser.nextToken() == JsonToken.START_OBJECT;
+            while (isObject && parser.nextToken() == JsonToken.FIELD_NAME) {
+                String name = parser.currentName();
+                JsonToken value = parser.nextToken();
+                tellsError |= name.equals("error") && value != JsonToken.VALUE_NULL;
+                readMember(name, parser, data, members);
+                parser.skipChildren();
+            }
+        } catch (IOException e) {
+            // it goes to the client as it is
+        }
+        usage = usage.followedBy(members.usage());
+        if (tellsError) {
+            tell(data);
+        }
+    }
+
+    /**
+     * Reads one member of an event.
+     *
+     * @param parser on its value; afterwards on that value or its end
+     * @param data of the whole event
+     */
+    abstract void readMember(String name, JsonParser parser, byte[] data, UsageReader members) throws IOException;
+
+    /** Reads the first bytes of the data of an event that is too large to be kept. */
+    abstract void readBeginning(byte[] data, String type);
+
+    /** Reads the last bytes of the data of an event that is too large to be kept. */
+    final void readEnd(byte[] bytes, int length) {
+        String text = new String(bytes, 0, length, StandardCharsets.ISO_8859_1); // a character for each byte
+        var members = new UsageReader(route);
+        for (Matcher found = OF_USAGE.matcher(text); found.find();) {
+            try (JsonParser parser = Json.parser(bytes, found.end(), length - found.end())) {
+                parser.nextToken();
+                members.read(found.group(1), parser);
+            } catch (IOException e) {
+                // what stands before the fault counts
+            }
+        }
+        usage = usage.followedBy(members.usage());
+        readEnd(text);
+    }
+
+    /** @param text a character for each byte */
+    abstract void readEnd(String text);
+
+    /** @param itsError what the event says of its error */
+    final void tell(byte[] itsError) {
+        error = error == null ? itsError : error;
+    }
+
+    /** Whether the answer has told that it is at its end. */
+    abstract boolean isFinished();
+
+    /** Whether an error that is told instead of an answer, and not at an answer's end, was in the events so far. */
+    boolean isRefused() {
+        return error != null;
+    }
+
+    /** The event that tells clients of a failure. */
+    abstract String errorEvent(ChatError failure);
+
+    /** The counts of the last event that has any; price and model likewise. */
+    final Usage usage() {
+        return usage;
+    }
+
+    /** What the first event that tells an error says of it; null: none did. */
+    final byte[] error() {
+        return error;
+    }
+}
