@@ -104,7 +104,7 @@ class EventFuzzTest {
     /** Null when it cannot be decoded. */
     private static byte[] body(Map<String, Object> event) {
         if (!(event.get("body") instanceof String string)) {
-            return event.get("body") == null ? new byte[0] : null;
+            return event.getOrDefault("body", JsonValue.NULL) == JsonValue.NULL ? new byte[0] : null;
         }
         if (!isUnicode(string)) {
             return null;
