@@ -50,9 +50,10 @@ final class ChatTurn implements Turn {
     private static final int MAX_WHOLE = 32 * 1024 * 1024;
     /** Characters of a model's name that go to the caller: API Gateway takes 10 KB of headers. */
     private static final int MAX_MODEL = 256;
-    private static final String RAISE_TIMEOUT = "raise the function's timeout (Timeout in template.yaml), or ask for fewer tokens";
-    private static final String SHUT_DOWN = ". The default model has been shut down by its maker; %s is asked in its place where the"
-            + " caller may use that. Set CHAT_MODEL to one that https://api.aimlapi.com/v1/models?id=MODEL tells of, which asks for no key";
+    private static final String RAISE_TIMEOUT = "raise the function's timeout (Timeout in template.yaml), or ask for less";
+    private static final String SHUT_DOWN = ". The default model has been shut down by its maker%s. Set CHAT_MODEL to one that"
+            + " https://api.aimlapi.com/v1/models?id=MODEL tells of, which asks for no key";
+    private static final String SUCCEEDED = "; %s is asked in its place where the caller may use that";
     /** A header's value: visible ASCII, with spaces and tabs inside. */
     private static final Pattern HEADER = Pattern.compile("[!-~]([ -~\\t]*[!-~])?");
     /** W3C's: version, trace, parent and flags. */
@@ -135,8 +136,7 @@ final class ChatTurn implements Turn {
             }
             Answer answer = ask();
             headers.putAll(answer.headers());
-            headers.put("server-timing", "upstream;dur=" + AccessLine.millis(answeredAt - askedAt)
-                    + ", total;dur=" + AccessLine.millis(System.nanoTime() - invocation.arrived()));
+            headers.put("server-timing", timing());
             return answer instanceof CompletionStream stream ? streamed(stream) : whole((Completion) answer);
         } catch (ChatError e) {
             return errorReply(e);
@@ -171,15 +171,16 @@ final class ChatTurn implements Turn {
     private String admit() throws ChatError {
         if (!(event instanceof Event.Http http)) {
             client = function.access().admitDirect();
+            route = Route.CHAT;
             if (!settings.routes().contains(Route.CHAT)) {
                 throw ChatError.invalid(404, null, "chat requests are not served here: add chat to chat.routes (CHAT_ROUTES)");
             }
-            route = Route.CHAT;
             return null;
         }
         client = function.access().admit(http.headers());
         Target target = Target.require(http, settings.routes());
         route = target.route();
+        target.requireServed(http);
         return target.model();
     }
 
@@ -194,6 +195,7 @@ final class ChatTurn implements Turn {
                     + " use one that GET /v1/models lists");
         }
         headers.putAll(passed);
+        headers.put("server-timing", timing());
         return whole(new Completion(200, passed, body, Usage.NONE, null));
     }
 
@@ -208,7 +210,8 @@ final class ChatTurn implements Turn {
             if (hasNone) {
                 return list.ofSettings();
             }
-            throw e;
+            throw e.kind() == ChatError.Kind.ResponseTooLarge
+                    ? e.withAdvice(", or name models exactly in CHAT_ALLOWED_MODELS, which are listed without the upstream") : e;
         }
         byte[] all = list.of(answer.body());
         if (all == null) {
@@ -217,6 +220,11 @@ final class ChatTurn implements Turn {
         }
         passed.putAll(answer.headers());
         return all;
+    }
+
+    private String timing() {
+        String upstream = answeredAt == 0 ? "" : "upstream;dur=" + AccessLine.millis(answeredAt - askedAt) + ", ";
+        return upstream + "total;dur=" + AccessLine.millis(System.nanoTime() - invocation.arrived());
     }
 
     private byte[] body() throws ChatError {
@@ -242,8 +250,10 @@ final class ChatTurn implements Turn {
             return made.answer();
         } catch (Failure e) {
             noteRequests(e.requests(), e.model());
-            ChatError error = e.isModelGone() && asksForDefault() ? e.error().withAdvice(SHUT_DOWN.formatted(settings.models().successor()))
-                    : e.error();
+            ChatError error = e.error();
+            if (e.isModelGone() && settings.isShutDown(request.model())) {
+                error = error.withAdvice(SHUT_DOWN.formatted(asksForDefault() ? SUCCEEDED.formatted(settings.models().successor()) : ""));
+            }
             throw event instanceof Direct && e.model() != null ? error.withMembers(Map.of("model", member(e.model()))) : error;
         }
     }

@@ -89,12 +89,12 @@ public final class Main implements QuarkusApplication {
      * A setting's text, for {@link Settings#of}.
      *
      * @param name without {@code chat.}
-     * @return null where it is not set; empty where it is set to nothing, or to an expression that names what is not set: no default counts
-     *         then, which nobody asked for
+     * @return null where it is not set; as it is written where it is set to nothing, or to an expression that names what is not set: no
+     *         default counts then, which nobody asked for
      */
     public static String text(Config config, String name) {
         ConfigValue found = config.getConfigValue("chat." + name);
-        return found.getValue() == null && found.getRawValue() != null ? "" : found.getValue();
+        return found.getValue() == null ? found.getRawValue() : found.getValue();
     }
 
     /** Not a constant: it would set logging up before Quarkus has chosen the log manager. */

@@ -100,11 +100,16 @@ public record Settings(Access.Mode auth, List<ClientKey> clientKeys, ByClient<Li
                 // Bytes of requests and whole answers that all invocations together may hold; none: a quarter of the function's memory.
                 read.bytesInFlight("max-bytes-in-flight"),
                 read.workers()); // how many invocations Lambda may hand over at a time
-        read.requireReal("allowed-models", settings.allowedModels, models);
+        read.requireNames("allowed-models", settings.allowedModels, models);
         if (!read.problems().isEmpty()) {
             throw new Invalid(read.problems());
         }
         return settings;
+    }
+
+    /** Whether that is the default model, asked of the default upstream: it has been shut down. */
+    boolean isShutDown(String asked) {
+        return DEFAULT_MODEL.equals(asked) && upstream.toString().equals(DEFAULT_URL + "/v1");
     }
 
     boolean streams() {

@@ -2,6 +2,7 @@ package chatlambda;
 
 import chatlambda.access.Access;
 import chatlambda.access.Cors;
+import chatlambda.chat.Limits;
 import chatlambda.chat.Models;
 import chatlambda.chat.Route;
 import chatlambda.chat.UpstreamKey;
@@ -51,8 +52,10 @@ final class SettingsReader {
     private static final Pattern NUMBER = Pattern.compile("0*[1-9][0-9]{0,14}");
 
     /** As browsers send one: in lower case and without the scheme's own port. */
-    private static final Pattern ORIGIN = Pattern.compile("(?!http://[^/]*:80$)(?!https://[^/]*:443$)[a-z][a-z0-9+.-]*://[^\\s/?#@*\\\\,]+",
-            Pattern.CASE_INSENSITIVE);
+    private static final Pattern ORIGIN = Pattern.compile("(?!http://.*:80$)(?!https://.*:443$)[a-z][a-z0-9+.-]*://"
+            + "(?:\\[[0-9a-f:]+]|[a-z0-9._-]+)(?::[1-9][0-9]{0,4})?", Pattern.CASE_INSENSITIVE);
+    private static final Pattern PORT = Pattern.compile("[0-9]{1,9}");
+    private static final int MAX_PORT = 65_535;
     private static final Pattern HEADER = Pattern.compile("[a-z0-9!#$%&'*+.^_`|~-]{1,100}");
     /** Keys, what this side of the connection says, and what front doors add. */
     private static final Pattern NEVER_FORWARDED = Pattern.compile("authorization|x-api-key|api-key|x-goog-api-key|cookie|host|accept.*"
@@ -163,11 +166,14 @@ final class SettingsReader {
                 return problem(name, "holds a user name, a password or a query (its value is not shown)",
                         "give the key in CHAT_API_KEY, and nothing behind the path");
             }
-            if (url.getPort() == 0 || url.getPort() > 65_535 || url.getHost() == null || url.getRawFragment() != null
-                    || !("https".equals(url.getScheme()) || "http".equals(url.getScheme()))) {
+            String scheme = String.valueOf(url.getScheme()).toLowerCase(Locale.ROOT);
+            if (url.getPort() == 0 || url.getPort() > MAX_PORT || url.getHost() == null || !Set.of("http", "https").contains(scheme)) {
                 return problem(name, is(text, ", not an http or https address"), remedy);
             }
-            String base = withoutSlashes(url.toString());
+            if (url.getRawFragment() != null) {
+                return problem(name, is(text, ", with something behind its path"), remedy);
+            }
+            String base = withoutSlashes(scheme + url.toASCIIString().substring(scheme.length()));
             String chat = Route.CHAT.path();
             base = base.endsWith(chat) ? withoutSlashes(base.substring(0, base.length() - chat.length())) : base;
             boolean isBare = base.indexOf('/', "https://".length()) < 0;
@@ -235,7 +241,9 @@ final class SettingsReader {
             }
         } else {
             for (String origin : origins) {
-                if (!ORIGIN.matcher(origin).matches()) {
+                String port = origin.substring(origin.lastIndexOf(':') + 1);
+                boolean hasPort = PORT.matcher(port).matches();
+                if (!ORIGIN.matcher(origin).matches() || hasPort && Integer.parseInt(port) > MAX_PORT) {
                     problem(name, is(text, ", in which \"" + origin + "\" is no origin that a browser sends"), remedy);
                 }
             }
@@ -313,7 +321,8 @@ final class SettingsReader {
             int equals = item.indexOf('=');
             String alias = item.substring(0, Math.max(0, equals)).strip();
             String model = item.substring(equals + 1).strip();
-            if (!UpstreamKey.fitsHeader(alias) || !UpstreamKey.fitsHeader(model) || alias.isEmpty() || model.isEmpty()) {
+            boolean isPair = UpstreamKey.fitsHeader(alias) && UpstreamKey.fitsHeader(model) && !alias.isEmpty() && !model.isEmpty();
+            if (!isPair || item.contains("*") || item.contains("..")) {
                 problem(name, "has the item \"" + item + "\", which is no pair of plain names", remedy);
             } else if (aliases.put(alias, model) != null) {
                 problem(name, "has " + alias + " twice", remedy);
@@ -328,10 +337,14 @@ final class SettingsReader {
     }
 
     /** @param allowed by exact names or globs, for all or for one client: an alias's name among them would never match */
-    void requireReal(String name, ByClient<List<String>> allowed, Models models) {
+    void requireNames(String name, ByClient<List<String>> allowed, Models models) {
         var all = new ArrayList<>(allowed.everybodys());
         allowed.own().values().forEach(all::addAll);
         for (String model : all) {
+            if (!Limits.isName(model)) {
+                problem(name, "has \"" + model + "\", with a space, a control character or two dots in a row, which no model's name has",
+                        "name models, in which * stands for any characters");
+            }
             if (models.aliases().containsKey(model) && !models.aliases().containsValue(model)) {
                 problem(name, "names " + model + ", an alias, and looks at real names only", "name " + models.real(model));
             }
@@ -426,6 +439,10 @@ final class SettingsReader {
     private String text(String name, String otherwise) {
         known.add(variable(name));
         String text = given.apply(name);
+        if (text != null && text.contains("${")) {
+            problem(name, is(text, ", an expression of which a part is not set"), "set that, or write what it stands for");
+            return otherwise;
+        }
         return text != null ? text : otherwise;
     }
 
@@ -439,7 +456,10 @@ final class SettingsReader {
 
     /** @return null, which is the value after a problem */
     private <T> T problem(String name, String what, String remedy) {
-        problems.add("chat." + name + " (environment variable " + variable(name) + ") " + what + ": " + remedy);
+        String problem = "chat." + name + " (environment variable " + variable(name) + ") " + what + ": " + remedy;
+        if (!problems.contains(problem)) { // a text may be looked at twice
+            problems.add(problem);
+        }
         return null;
     }
 

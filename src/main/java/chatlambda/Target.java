@@ -19,32 +19,29 @@ import java.util.Set;
  */
 record Target(Route route, String model) {
 
+    private static final String STORED = "responses";
     private static final String LIST = "/models";
     private static final String ITEM = "/models/";
     private static final String V1_ITEM = "/v1/models/";
 
     /**
      * @param open the routes that are served
-     * @throws ChatError 404, 405 or 415: the path, the method, the content type or the content's coding is not one that is served
+     * @throws ChatError 404: the path is not one that is served
      */
     static Target require(Event.Http request, Set<Route> open) throws ChatError {
         Target target = of(request.method(), request.path());
         if (target == null || !open.contains(target.route)) {
-            throw notFound(request.path(), open);
-        }
-        String method = target.route.method();
-        if (!request.method().equals(method)) {
-            throw ChatError.invalid(405, null, request.method() + " is not allowed here: use " + method).with("allow", method);
-        }
-        if (method.equals("POST")) {
-            requireJson(request);
+            throw notFound(request.method(), request.path(), open);
         }
         return target;
     }
 
-    private static ChatError notFound(String asked, Set<Route> open) {
-        if (segments(asked).contains("responses") && open.contains(Route.RESPONSES)) {
-            return ChatError.invalid(404, null, "no such path: " + asked + ": a response that the upstream has stored is not to be had"
+    private static ChatError notFound(String method, String path, Set<Route> open) {
+        var segments = segments(path);
+        boolean isStored = segments.size() > 1 && segments.get(segments.size() - 2).equals(STORED)
+                && (method.equals("GET") || method.equals("DELETE"));
+        if (isStored && open.contains(Route.RESPONSES)) {
+            return ChatError.invalid(404, null, "no such path: " + path + ": a response that the upstream has stored is not to be had"
                     + " here, since its id does not tell whose it is: keep what POST /v1/responses answers");
         }
         var paths = new ArrayList<String>();
@@ -56,23 +53,47 @@ record Target(Route route, String model) {
         if (open.contains(Route.MODELS)) {
             paths.add("GET /v1/models/{id}");
         }
-        return ChatError.invalid(404, null, "no such path: " + asked + ": use " + String.join(", ", paths));
+        return ChatError.invalid(404, null, "no such path: " + path + ": use " + String.join(", ", paths));
     }
 
-    private static void requireJson(Event.Http request) throws ChatError {
-        String type = request.headers().getOrDefault("content-type", "application/json");
-        for (String each : type.split(",", -1)) { // sent twice, it arrives as one
+    /** @throws ChatError 405 or 415: the method, the content type or the content's coding is not one that the route takes */
+    void requireServed(Event.Http request) throws ChatError {
+        String method = route.method();
+        if (!request.method().equals(method)) {
+            throw ChatError.invalid(405, null, request.method() + " is not allowed here: use " + method).with("allow", method);
+        }
+        if (!method.equals("POST")) {
+            return;
+        }
+        String type = request.headers().getOrDefault("content-type", "");
+        for (String each : listed(type)) { // sent twice, it arrives as one
             String media = each.split(";", 2)[0].strip().toLowerCase(Locale.ROOT);
             if (!media.equals("application/json") && !media.endsWith("+json")) {
                 throw ChatError.invalid(415, null, "the content type is " + type + ": use application/json");
             }
         }
         String coding = request.headers().getOrDefault("content-encoding", "");
-        for (String each : coding.split(",", -1)) {
-            if (!each.isBlank() && !each.strip().equalsIgnoreCase("identity")) {
+        for (String each : listed(coding)) {
+            if (!each.equalsIgnoreCase("identity")) {
                 throw ChatError.invalid(415, null, "the content encoding is " + coding + ": send the body as it is");
             }
         }
+    }
+
+    /** The values of a header, which commas separate but not within quotes; those that are not empty. */
+    private static List<String> listed(String header) {
+        var values = new ArrayList<String>();
+        boolean quoted = false;
+        int from = 0;
+        for (int i = 0; i <= header.length(); i++) {
+            boolean ends = i == header.length() || header.charAt(i) == ',' && !quoted;
+            if (ends && !header.substring(from, i).isBlank()) {
+                values.add(header.substring(from, i).strip());
+            }
+            from = ends ? i + 1 : from;
+            quoted ^= i < header.length() && header.charAt(i) == '"';
+        }
+        return values;
     }
 
     /** Whether that asks whether the function is there. */

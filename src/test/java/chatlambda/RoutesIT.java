@@ -144,6 +144,7 @@ class RoutesIT {
     void aRequestGoesToTheUpstreamsRouteAndItsAnswerComesBackByteForByte(Row row) throws InterruptedException {
         upstream.script(answering(200, "application/json", row.answer, "x-inference-id: i1"));
         var reply = function.reply(row.event());
+        assertTrue(header(reply, "server-timing").startsWith("upstream;dur="), reply.toString());
         assertEquals("200 i1 1", reply.getInt("statusCode") + " " + header(reply, "x-request-id") + " " + header(reply, "x-chat-attempts"));
         if (row != Row.MODELS) { // its list has aliases in front
             assertEquals(row.answer, reply.getString("body"));
@@ -210,10 +211,11 @@ class RoutesIT {
 
     @ParameterizedTest
     @EnumSource(Row.class)
-    void anotherMethodIsToldWhichOneIsRight(Row row) {
+    void anotherMethodIsToldWhichOneIsRight(Row row) throws InterruptedException {
         upstream.script(answering(200, "application/json", row.answer));
         var reply = function.reply(event("PUT", row.path(), Map.of("authorization", "Bearer " + APP), row.request));
         assertEquals("405 " + row.route.method(), reply.getInt("statusCode") + " " + header(reply, "allow"));
+        assertEquals(row.route.label(), function.accessLine().path("route").asText());
         assertEquals(0, upstream.requests.size());
     }
 
@@ -237,6 +239,25 @@ class RoutesIT {
                 row.request));
         assertEquals(400, reply.getInt("statusCode"));
         assertEquals(0, upstream.requests.size());
+    }
+
+    /** As the doors that send all of its values have it. */
+    @ParameterizedTest
+    @ValueSource(strings = { "rest-api", "alb-multi-value" })
+    void ofARepeatedHeaderAllValuesCount(String door) {
+        JsonObject event = Events.json(Events.file(door));
+        for (String repeated : List.of("x-session-id: a b", "content-encoding: gzip identity", "content-type: text/plain application/json")) {
+            upstream.script(answering(200, "application/json", Row.CHAT.answer));
+            String[] values = repeated.split(": | ");
+            var headers = Json.createObjectBuilder(event.getJsonObject("multiValueHeaders"))
+                    .add("x-api-key", Json.createArrayBuilder().add(APP)).add(values[0], Json.createArrayBuilder().add(values[1]).add(values[2]));
+            var reply = function.reply(Json.createObjectBuilder(event).add("multiValueHeaders", headers).build().toString());
+            if (values[0].equals("x-session-id")) {
+                assertEquals("200 a,b", reply.getInt("statusCode") + " " + upstream.request().head().field("x-session-id"));
+            } else {
+                assertEquals(415, reply.getInt("statusCode"), reply.toString());
+            }
+        }
     }
 
     @ParameterizedTest

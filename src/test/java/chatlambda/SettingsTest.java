@@ -119,7 +119,8 @@ class SettingsTest {
             "https://h/api/paas/v4/, https://h/api/paas/v4", "https://h/inference, https://h/inference",
             "https://h/v1/chat/completions, https://h/v1", "https://h/chat/completions/, https://h/v1",
             "https://h/x/chat/completions, https://h/x", "https://h:8443, https://h:8443/v1", "https://h/v1/chat, https://h/v1/chat",
-            "https://h/chat/completions/v1, https://h/chat/completions/v1" })
+            "https://h/chat/completions/v1, https://h/chat/completions/v1", "HTTPS://h, https://h/v1",
+            "http://h/é/v1, http://h/%C3%A9/v1" })
     void theUrlIsWhatAnOpenAiSdkTakesAsItsBase(String given, String base) throws Settings.Invalid {
         assertEquals(URI.create(base), settings(Map.of("CHAT_URL", given)).upstream());
     }
@@ -168,6 +169,7 @@ class SettingsTest {
 
     @Test
     void routesHeadersAndOriginsAreLists() throws Settings.Invalid {
+        assertEquals(Set.of("http://[::1]:3000"), settings(Map.of("CHAT_CORS_ORIGINS", "http://[::1]:3000")).cors().origins());
         var settings = settings(Map.of("CHAT_ROUTES", "chat, models", "CHAT_FORWARD_HEADERS", "X-Session-Id, traceparent",
                 "CHAT_CORS_ORIGINS", "https://App.example.com, http://localhost:3000,chrome-extension://abc", "CHAT_AUTH", "iam"));
         assertEquals(Set.of(Route.CHAT, Route.MODELS), settings.routes());
@@ -220,7 +222,20 @@ class SettingsTest {
             CHAT_API_KEY | 'a b' | chat.api-key (environment variable CHAT_API_KEY) has a character that no HTTP header can carry
             CHAT_API_KEY | 'kü' | has a character that no HTTP header can carry
             CHAT_MODEL | '' | chat.model (environment variable CHAT_MODEL) is empty: set it to
-            CHAT_MODEL | ${NOPE} | chat.model (environment variable CHAT_MODEL) is empty: set it to
+            CHAT_MODEL | ${NOPE} | chat.model (environment variable CHAT_MODEL) is "${NOPE}", an expression of which a part is not set
+            CHAT_ALLOWED_MODELS | gpt-4o,${NOPE} | is "gpt-4o,${NOPE}", an expression of which a part is not set
+            CHAT_MAX_TOKENS_CAP | ${NOPE | is "${NOPE", an expression of which a part is not set
+            CHAT_MAX_REQUEST_BYTES | ${NOPE} | is "${NOPE}", an expression of which a part is not set
+            CHAT_MODEL_ALIASES | a=b,c=${NOPE} | is "a=b,c=${NOPE}", an expression of which a part is not set
+            CHAT_CORS_ORIGINS | ${NOPE} | is "${NOPE}", an expression of which a part is not set
+            CHAT_FALLBACK_MODELS | ${NOPE} | is "${NOPE}", an expression of which a part is not set
+            CHAT_CLIENT_KEYS | ${NOPE} | an expression of which a part is not set
+            CHAT_CORS_ORIGINS | https://münchen.de | in which "https://münchen.de" is no origin
+            CHAT_CORS_ORIGINS | https://a:99999 | in which "https://a:99999" is no origin
+            CHAT_ALLOWED_MODELS | a b | has "a b", with a space, a control character or two dots in a row, which no model's name has
+            CHAT_ALLOWED_MODELS | direct=a..* | has "a..*", with a space
+            CHAT_MODEL_ALIASES | a=g/* | has the item "a=g/*", which is no pair of plain names
+            CHAT_URL | http://h/v1#x | is "http://h/v1#x", with something behind its path
             CHAT_API_KEY | '' | chat.api-key (environment variable CHAT_API_KEY) is blank: set it to
             CHAT_URL | ' ' | chat.url (environment variable CHAT_URL) is empty: set it to
             CHAT_RESERVE | '' | chat.reserve (environment variable CHAT_RESERVE) is empty: set it to

@@ -113,7 +113,8 @@ class SuccessorIT {
         }
         try (var function = deployed(Map.of("CHAT_FALLBACK_MODELS", ""))) {
             script(404, GONE, 200, "{}");
-            assertEquals("the model is no longer available", Deployed.error(function.reply(Events.post(CHAT))).getString("message"));
+            String message = Deployed.error(function.reply(Events.post(CHAT))).getString("message");
+            assertTrue(message.startsWith("the model is no longer available. The default model has been shut down by its maker. Set"), message);
             assertEquals(List.of(DEFAULT), asked(), "whoever sets the fallbacks to none wants none");
         }
     }

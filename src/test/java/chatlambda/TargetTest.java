@@ -37,6 +37,12 @@ class TargetTest {
 
     private static final Set<Route> ALL = EnumSet.allOf(Route.class);
 
+    private static Target served(Event.Http request) throws ChatError {
+        Target target = Target.require(request, ALL);
+        target.requireServed(request);
+        return target;
+    }
+
     private static Event.Http http(String event) throws UnsupportedEvent {
         return assertInstanceOf(Event.Http.class, Event.read(event.getBytes(StandardCharsets.UTF_8)));
     }
@@ -158,13 +164,16 @@ class TargetTest {
     void everyHttpEventLeadsToTheChatRoute(Path file) throws UnsupportedEvent, ChatError {
         JsonObject json = Events.json(Events.read(file));
         if (json.containsKey("requestContext") && !file.toString().contains("not-")) {
-            assertEquals(new Target(Route.CHAT, null), Target.require(http(Events.asChat(json, "{}")), ALL));
+            assertEquals(new Target(Route.CHAT, null), served(http(Events.asChat(json, "{}"))));
         }
     }
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', nullValues = "-", textBlock = """
             POST | /v1/files                 | application/json | 404 | no such path: /v1/files: use POST /v1/chat/completions, POST /v1/responses, POST /v1/embeddings, GET /v1/models, GET /v1/models/{id}
+            POST | /v1/responses/compact     | text/plain       | 404 | no such path: /v1/responses/compact: use POST /v1/chat/completions, POST /v1/responses, POST /v1/embeddings, GET /v1/models, GET /v1/models/{id}
+            GET  | /responses/v1/files       | text/plain       | 404 | no such path: /responses/v1/files: use POST /v1/chat/completions, POST /v1/responses, POST /v1/embeddings, GET /v1/models, GET /v1/models/{id}
+            DELETE | /v1/responses/resp_1    | text/plain       | 404 | no such path: /v1/responses/resp_1: a response that the upstream has stored is not to be had here, since its id does not tell whose it is: keep what POST /v1/responses answers
             GET  | /v1/responses/resp_1      | text/plain       | 404 | no such path: /v1/responses/resp_1: a response that the upstream has stored is not to be had here, since its id does not tell whose it is: keep what POST /v1/responses answers
             GET  | /v1/chat/completions?x=/models/y | text/plain | 405 | GET is not allowed here: use POST
             get  | /deployments/m/chat/completions | -          | 405 | GET is not allowed here: use POST
@@ -176,7 +185,7 @@ class TargetTest {
     void pathThenMethodThenContentTypeAreRequired(String method, String path, String type, int status, String message)
             throws UnsupportedEvent {
         var request = http(Events.http(method, path, type, "{}"));
-        var error = assertThrows(ChatError.class, () -> Target.require(request, ALL));
+        var error = assertThrows(ChatError.class, () -> served(request));
         assertEquals(status, error.status());
         assertEquals(message, error.getMessage());
         String allowed = message.endsWith("use GET") ? "GET" : "POST";
@@ -186,7 +195,7 @@ class TargetTest {
     @Test
     void aRouteThatIsClosedIsNoPath() throws UnsupportedEvent {
         for (String path : List.of("/v1/embeddings", "/v1/responses/x")) {
-            var request = http(Events.http("POST", path, null, "{}"));
+            var request = http(Events.http("GET", path, null, "{}"));
             var error = assertThrows(ChatError.class, () -> Target.require(request, Set.of(Route.CHAT)));
             assertEquals(404, error.status());
             assertEquals("no such path: " + path + ": use POST /v1/chat/completions", error.getMessage());
@@ -207,9 +216,9 @@ class TargetTest {
             var request = http(Json.createObjectBuilder(event)
                     .add("headers", Json.createObjectBuilder().add("Content-Encoding", coding)).build().toString());
             if (message.equals("-")) {
-                assertEquals(new Target(route, null), Target.require(request, ALL));
+                assertEquals(new Target(route, null), served(request));
             } else {
-                var error = assertThrows(ChatError.class, () -> Target.require(request, ALL));
+                var error = assertThrows(ChatError.class, () -> served(request));
                 assertEquals(415 + " " + message, error.status() + " " + error.getMessage());
             }
         }
@@ -226,9 +235,10 @@ class TargetTest {
     void jsonHasManyTypesAndMayHaveNone() throws UnsupportedEvent {
         for (String type : new String[] { null, "application/json",
                 "Application/JSON ; charset=utf-8", "application/vnd.api+json",
-                "application/json, application/json; charset=utf-8" }) {
+                "application/json, application/json; charset=utf-8", "", "application/json,",
+                "application/json; profile=\"https://a/b,c\"" }) {
             var request = http(Events.http("POST", "/deployments/m/chat/completions", type, "{}"));
-            assertEquals(new Target(Route.CHAT, "m"), assertDoesNotThrow(() -> Target.require(request, ALL)));
+            assertEquals(new Target(Route.CHAT, "m"), assertDoesNotThrow(() -> served(request)));
         }
     }
 }

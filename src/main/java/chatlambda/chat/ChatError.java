@@ -85,14 +85,14 @@ public final class ChatError extends Exception {
     public static ChatError tooLarge(long size, long limit) {
         return new ChatError(Kind.ResponseTooLarge, 502, "api_error", null, "response_too_large", "the answer takes " + size
                 + " bytes and this front door passes on at most " + limit
-                + ": ask for fewer tokens, or stream the answer from a Function URL").notRetryable();
+                + ": ask for fewer tokens or inputs, or use a Function URL that streams").notRetryable();
     }
 
     /** @param limit bytes of the upstream's answer that are read */
     public static ChatError tooLong(int limit) {
         return new ChatError(Kind.ResponseTooLarge, 502, "api_error", null, "response_too_large",
-                "the upstream's answer goes on after " + limit + " bytes, and this front door passes on no more: ask for fewer tokens,"
-                        + " or stream the answer from a Function URL").notRetryable();
+                "the upstream's answer goes on after " + limit + " bytes, and this front door passes on no more: ask for fewer tokens or"
+                        + " inputs, or use a Function URL that streams").notRetryable();
     }
 
     /**

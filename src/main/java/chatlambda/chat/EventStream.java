@@ -327,7 +327,9 @@ public final class EventStream {
             last.write(buffer, 0, isWhole ? length : 0);
         } else if (hasFields) {
             isWhole = isClean && flowing.isClosed();
-            flowing.tell(reader);
+            if (isWhole || route == Route.CHAT) {
+                flowing.tell(reader);
+            }
         } else {
             isWhole = true; // a comment
         }

@@ -40,7 +40,7 @@ public record Limits(List<String> models, long requestBytes, long tokens, String
 
     /** Whether a request may name {@code model}. */
     public boolean allow(String model) {
-        return models.isEmpty() || isPlain(model) && models.stream().anyMatch(glob -> matches(glob, model));
+        return models.isEmpty() || isName(model) && models.stream().anyMatch(glob -> matches(glob, model));
     }
 
     /** Whether exact names, and no globs, say what is allowed. */
@@ -48,8 +48,8 @@ public record Limits(List<String> models, long requestBytes, long tokens, String
         return !models.isEmpty() && models.stream().noneMatch(each -> each.indexOf('*') >= 0);
     }
 
-    /** Some upstreams take several models in one name, or a path. */
-    private static boolean isPlain(String model) {
+    /** Whether that can be the name of one model: some upstreams take several in one name, or a path. */
+    public static boolean isName(String model) {
         return !model.contains("..") && model.chars().noneMatch(
                 c -> c == ',' || Character.isISOControl(c) || Character.isWhitespace(c) || Character.isSpaceChar(c));
     }
@@ -59,7 +59,7 @@ public record Limits(List<String> models, long requestBytes, long tokens, String
      * @param real what that stands for
      */
     void requireModel(String asked, String real) throws ChatError {
-        if (dependOnMembers() && !(isPlain(asked) && isPlain(real))) {
+        if (dependOnMembers() && !(isName(asked) && isName(real))) {
             throw ChatError.invalid(400, "model", "model has a comma, a space, a control character or two dots in a row, which no caller"
                     + " with limits may ask for: name one model");
         }

@@ -133,7 +133,7 @@ final class RequestScan {
         }
         boolean isCapped = limits.tokens() > 0 && !route.tokenLimits().isEmpty() && value != JsonToken.VALUE_NULL;
         if (isCapped && name.equals("n")) {
-            choices = number(name, value);
+            choices = Math.ceil(number(name, value)); // an upstream may round up
         } else if (isCapped && route.tokenLimits().contains(name)) {
             number = number(name, value);
         }

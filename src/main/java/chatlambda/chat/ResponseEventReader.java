@@ -24,7 +24,11 @@ final class ResponseEventReader extends StreamReader {
     private static final Pattern SEQUENCE = Pattern.compile("[\\s{,]\"sequence_number\"\\s*:\\s*(\\d{1,17})\\b");
 
     private String type;
+    /** What it says of the response's error, as an error's body; null: nothing. */
     private byte[] failure;
+    /** The data of the current event, or the first bytes of it. */
+    private byte[] begun;
+    private boolean tellsError;
     private long sequence = -1;
     private boolean isFinished;
     private boolean isRefused;
@@ -35,15 +39,23 @@ final class ResponseEventReader extends StreamReader {
 
     @Override
     void read(byte[] data, String itsType) {
+        begin(data, itsType);
+        conclude();
+    }
+
+    private void begin(byte[] data, String itsType) {
         type = itsType;
         failure = null;
-        super.read(data, itsType);
-        isRefused |= error() != null;
-        if ("error".equals(type)) {
+        begun = data;
+        tellsError = scan(data, itsType);
+    }
+
+    private void conclude() {
+        if (tellsError || "error".equals(type)) {
             isRefused = true;
-            tell(data);
+            tell(begun);
         } else if (FAILED.equals(type)) {
-            tell(failure != null ? failure : data);
+            tell(failure != null ? failure : begun);
         }
         isFinished |= type != null && LAST.contains(type);
     }
@@ -78,21 +90,44 @@ final class ResponseEventReader extends StreamReader {
 
     @Override
     void readBeginning(byte[] data, String itsType) {
-        read(data, itsType);
+        begin(data, itsType);
     }
 
     @Override
     void readEnd(String text) {
         Matcher last = LAST_TYPE.matcher(text);
-        if (last.find()) {
-            isFinished = true;
-            if (FAILED.equals(last.group(1))) {
-                tell("{}".getBytes(StandardCharsets.US_ASCII)); // what it says of its error may lie ahead of this end
-            }
+        while (type == null && last.find()) {
+            type = depth(text, last.end()) == 1 ? last.group(1) : null;
         }
         for (Matcher number = SEQUENCE.matcher(text); number.find();) {
-            sequence = Long.parseLong(number.group(1));
+            sequence = depth(text, number.end()) == 1 ? Long.parseLong(number.group(1)) : sequence;
         }
+        conclude();
+    }
+
+    /** It is the response's, or the event's. */
+    @Override
+    boolean mayHoldUsage(String text, int at) {
+        return depth(text, at) <= 2;
+    }
+
+    /** How many objects and arrays are closed behind that place, which is in no string. */
+    private static int depth(String text, int at) {
+        int depth = 0;
+        boolean inString = false;
+        for (int i = at; i < text.length(); i++) {
+            char c = text.charAt(i);
+            if (inString && c == '\\') {
+                i++;
+            } else if (c == '"') {
+                inString = !inString;
+            } else if (!inString && (c == '}' || c == ']')) {
+                depth++;
+            } else if (!inString && (c == '{' || c == '[')) {
+                depth--;
+            }
+        }
+        return depth;
     }
 
     @Override

@@ -35,6 +35,13 @@ abstract class StreamReader {
      * @param type of the event, by its line {@code event:}; null: it has none
      */
     void read(byte[] data, String type) {
+        if (scan(data, type)) {
+            tell(data);
+        }
+    }
+
+    /** The same without its conclusion: returns whether it tells an error. */
+    final boolean scan(byte[] data, String type) {
         boolean tellsError = "error".equals(type);
         var members = new UsageReader(route);
         try (JsonParser parser = Json.parser(data)) {
@@ -50,9 +57,7 @@ abstract class StreamReader {
             // it goes to the client as it is
         }
         usage = usage.followedBy(members.usage());
-        if (tellsError) {
-            tell(data);
-        }
+        return tellsError;
     }
 
     /**
@@ -71,6 +76,9 @@ abstract class StreamReader {
         String text = new String(bytes, 0, length, StandardCharsets.ISO_8859_1); // a character for each byte
         var members = new UsageReader(route);
         for (Matcher found = OF_USAGE.matcher(text); found.find();) {
+            if (!mayHoldUsage(text, found.end())) {
+                continue;
+            }
             try (JsonParser parser = Json.parser(bytes, found.end(), length - found.end())) {
                 parser.nextToken();
                 members.read(found.group(1), parser);
@@ -84,6 +92,11 @@ abstract class StreamReader {
 
     /** @param text a character for each byte */
     abstract void readEnd(String text);
+
+    /** Whether a member of the event's end whose value begins at {@code at} may be the answer's usage, and not something of that name. */
+    boolean mayHoldUsage(String text, int at) {
+        return true;
+    }
 
     /** @param itsError what the event says of its error */
     final void tell(byte[] itsError) {

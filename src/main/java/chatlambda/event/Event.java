@@ -58,7 +58,7 @@ public sealed interface Event permits Event.Http, Direct, Warmup {
         /** As the event has it, with a stage or base path where that is part of it; {@code /} if there is none. */
         String path();
 
-        /** By lower-case name. A repeated header has its last value, or all of them joined with commas, as the front door sends it. */
+        /** By lower-case name. A repeated header has all its values joined with commas, as far as the front door sends them. */
         Map<String, String> headers();
 
         /** Where the event has what {@link #body} returns. */

@@ -129,7 +129,12 @@ final class EventReader {
     }
 
     private Map<String, String> headers() {
-        return firstOf(firstOf(headers, multiValueHeaders), Map.of());
+        if (headers == null || multiValueHeaders == null) {
+            return firstOf(firstOf(headers, multiValueHeaders), Map.of());
+        }
+        var all = new HashMap<>(headers);
+        all.putAll(multiValueHeaders); // where both are there, only here are all values
+        return all;
     }
 
     private static <T> T firstOf(T preferred, T other) {
@@ -209,7 +214,7 @@ final class EventReader {
         }
     }
 
-    /** Reads both forms: a value is a string, or an array of strings, of which the last one counts. Null unless it is an object. */
+    /** Reads both forms: a value is a string, or an array of strings, which are joined with commas. Null unless it is an object. */
     private Map<String, String> readHeaders(JsonToken start) throws IOException {
         if (start != JsonToken.START_OBJECT) {
             return null;
@@ -219,21 +224,27 @@ final class EventReader {
             String name = parser.currentName().toLowerCase(Locale.ROOT);
             JsonToken value = parser.nextToken();
             if (value == JsonToken.START_ARRAY) {
+                String joined = null;
                 while ((value = parser.nextToken()) != JsonToken.END_ARRAY) {
-                    putText(read, name, value);
+                    String text = text(value);
+                    if (text != null) {
+                        joined = joined == null ? text : joined + "," + text;
+                    }
+                    parser.skipChildren();
                 }
+                put(read, name, joined);
             } else {
-                putText(read, name, value);
+                put(read, name, text(value));
+                parser.skipChildren();
             }
         }
         return read;
     }
 
-    private void putText(Map<String, String> read, String name, JsonToken value) throws IOException {
-        if (value == JsonToken.VALUE_STRING) {
-            read.put(name, parser.getText());
+    private static void put(Map<String, String> read, String name, String value) {
+        if (value != null) {
+            read.put(name, value);
         }
-        parser.skipChildren();
     }
 
     private String text(JsonToken value) throws IOException {

@@ -24,7 +24,7 @@ record Reasons(String host, Duration connectTimeout) {
     }
 
     String late(Deadline deadline) {
-        return "no completion from " + host + " within " + seconds(deadline.span()) + ": " + deadline.remedy();
+        return "no answer from " + host + " within " + seconds(deadline.span()) + ": " + deadline.remedy();
     }
 
     static String seconds(Duration duration) {

@@ -52,7 +52,7 @@ public final class Upstream {
 
     private static final byte[] NO_BODY = {};
     private static final String USER_AGENT = "chat-lambda";
-    private static final String RAISE_TIMEOUT = "raise chat.timeout (CHAT_TIMEOUT), or ask for fewer tokens";
+    private static final String RAISE_TIMEOUT = "raise chat.timeout (CHAT_TIMEOUT), or ask for less";
     private static final Duration A_WHILE = Duration.ofMinutes(1);
     /** The client copies a body of bytes twice; what is larger goes through it in slices, uncopied. */
     private static final int SLICE = 64 * 1024;

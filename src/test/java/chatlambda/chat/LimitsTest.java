@@ -78,6 +78,7 @@ class LimitsTest {
             "max_tokens":11,"max_completion_tokens":1,       | 400
             "max_tokens":1,"max_tokens":1,                   | 400
             "max_tokens":6,"n":2,                            | 400
+            "max_tokens":6,"n":1.5,                          | 400
             "n":0,"max_tokens":11,                           | 400
             "max_tokens":"1",                                | 400
             "max_tokens":[],                                 | 400
@@ -100,6 +101,7 @@ class LimitsTest {
             CHAT | max_tokens            | { M }                                                 | {D,"max_tokens":10, M }
             CHAT | max_completion_tokens | {"model":"m",M}                                       | {"max_completion_tokens":10,"model":"m",M}
             CHAT | max_tokens            | {"model":"m","n":3,M}                                 | {"max_tokens":3,"model":"m","n":3,M}
+            CHAT | max_tokens            | {"model":"m","n":2.5,M}                               | {"max_tokens":3,"model":"m","n":2.5,M}
             CHAT | max_tokens            | {"model":"m","n":null,M}                              | {"max_tokens":10,"model":"m","n":null,M}
             CHAT | max_tokens            | {"model":"m",M,"max_tokens" : null }                  | {"model":"m",M,"max_tokens" : 10 }
             CHAT | max_tokens            | {"max_completion_tokens":null,"model":"m",M}          | {"max_tokens":10,"model":"m",M}

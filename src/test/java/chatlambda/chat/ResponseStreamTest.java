@@ -160,6 +160,39 @@ class ResponseStreamTest {
         assertTrue(passed(large, 1_000, null).contains("\"sequence_number\":9,"));
     }
 
+    /** The first event repeats the request, and so what the caller wrote. */
+    @ParameterizedTest
+    @ValueSource(strings = { "response.completed", "response.failed" })
+    void whatIsNestedInAnEventThatIsTooLargeToBeKeptTellsNothing(String type) {
+        String tool = "{\"properties\":{\"type\":\"" + type + "\",\"usage\":{\"input_tokens\":99,\"output_tokens\":9},"
+                + "\"sequence_number\":77}}";
+        for (String named : List.of("event: response.created\n", "")) {
+            String created = named + "data: {\"response\":{\"instructions\":\"" + "x".repeat(200_000) + "\",\"tools\":[" + tool + "]},"
+                    + "\"sequence_number\":0}\n\n";
+            var each = new ResponseStreamTest();
+            String passed = each.passed(created + DELTA, 20_000, null);
+            assertTrue(passed.startsWith(created + DELTA + "event: error\n"), passed.substring(200_000));
+            assertTrue(passed.contains("\"sequence_number\":42,"), passed.substring(200_000));
+            assertEquals(Usage.NONE, each.stream.usage());
+            var whole = new ResponseStreamTest();
+            assertEquals(created + COMPLETED, whole.passed(created + COMPLETED, 20_000, null));
+            assertNull(whole.stream.failure());
+            assertNull(whole.stream.error());
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = { "response.failed", "error", "response.completed" })
+    void aLastEventThatIsCutIsAFailure(String type) {
+        for (int length : new int[] { 900, 90_000 }) {
+            var each = new ResponseStreamTest();
+            String cut = "event: " + type + "\ndata: {\"type\":\"" + type + "\",\"sequence_number\":2,\"message\":\"" + "x".repeat(length);
+            String passed = each.passed(CREATED + cut, 20_000, null);
+            String told = "\n\nevent: error\ndata: {\"type\":\"error\",\"code\":\"upstream_incomplete\"";
+            assertTrue(passed.startsWith(CREATED) && passed.contains(told), passed.substring(Math.max(0, passed.length() - 900)));
+        }
+    }
+
     @Test
     void anotherEventThatIsTooLargeToBeKeptIsNoEnd() {
         String large = DELTA.replace("Hi", "x".repeat(200_000));

@@ -22,6 +22,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -98,7 +99,8 @@ class EventFuzzTest {
     private static boolean has(Map<String, Object> event, String member, String lowerCaseName, String value) {
         return event.get(member) instanceof Map<?, ?> headers && headers.entrySet().stream()
                 .anyMatch(header -> header.getKey().toString().toLowerCase(Locale.ROOT).equals(lowerCaseName)
-                        && (header.getValue().equals(value) || header.getValue() instanceof List<?> values && values.contains(value)));
+                        && (header.getValue().equals(value) || header.getValue() instanceof List<?> values && value.equals(
+                                values.stream().filter(String.class::isInstance).map(Object::toString).collect(Collectors.joining(",")))));
     }
 
     /** Null when it cannot be decoded. */

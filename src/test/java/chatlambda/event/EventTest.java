@@ -163,10 +163,12 @@ class EventTest {
     }
 
     @Test
-    void headersAreFoundInAnyCaseAndFormAndTheLastOfThemCounts() throws UnsupportedEvent {
-        assertEquals(Map.of("content-type", "b", "x", "1"), http("""
+    void headersAreFoundInAnyCaseAndFormAndSeveralAreJoined() throws UnsupportedEvent {
+        assertEquals(Map.of("content-type", "a,b", "x", "1"), http("""
                 {"requestContext":{"elb":{}},"multiValueHeaders":{"Content-Type":["a","b"],"X":["1"],"Y":[],"Z":null}}""").headers());
         assertEquals(Map.of("x", "1"), http("{\"httpMethod\":\"GET\",\"headers\":null,\"multiValueHeaders\":{\"X\":[\"1\"]}}").headers());
+        assertEquals(Map.of("x", "1,2", "y", "3"), http("{\"httpMethod\":\"GET\",\"headers\":{\"X\":\"2\",\"y\":\"3\"},"
+                + "\"multiValueHeaders\":{\"X\":[\"1\",7,\"2\"]}}").headers());
         assertEquals(Map.of(), http("{\"httpMethod\":\"GET\",\"headers\":null,\"multiValueHeaders\":null}").headers());
     }
 
