@@ -48,6 +48,8 @@ final class SettingsReader {
     }
 
     private static final Pattern CLIENT = Pattern.compile("[A-Za-z0-9._-]{1,64}");
+    /** Settings in which a key may stand, be it in the wrong place. */
+    private static final Set<String> MAY_HOLD_KEYS = Set.of("api-key", "client-keys", "url");
     private static final Pattern SHA_256 = Pattern.compile("[0-9a-fA-F]{64}");
     private static final Pattern NUMBER = Pattern.compile("0*[1-9][0-9]{0,14}");
 
@@ -440,7 +442,8 @@ final class SettingsReader {
         known.add(variable(name));
         String text = given.apply(name);
         if (text != null && text.contains("${")) {
-            problem(name, is(text, ", an expression of which a part is not set"), "set that, or write what it stands for");
+            problem(name, MAY_HOLD_KEYS.contains(name) ? "is an expression of which a part is not set (its value is not shown)"
+                    : is(text, ", an expression of which a part is not set"), "set that, or write what it stands for");
             return otherwise;
         }
         return text != null ? text : otherwise;

@@ -361,6 +361,11 @@ class SettingsTest {
 
     @Test
     void aKeyInTheClearIsNotShown() {
+        for (String name : List.of("CHAT_CLIENT_KEYS", "CHAT_URL")) {
+            String unset = refused(Map.of(name, "hidden,app=hidden,${NOPE}"));
+            assertTrue(unset.contains("is an expression of which a part is not set (its value is not shown)"), unset);
+            assertFalse(unset.contains("hidden"), unset);
+        }
         String said = refused(Map.of("CHAT_CLIENT_KEYS", "hidden,app=hidden,hidden key=" + HASH));
         assertFalse(said.contains("hidden"), said);
     }

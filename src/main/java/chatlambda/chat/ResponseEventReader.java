@@ -20,7 +20,6 @@ final class ResponseEventReader extends StreamReader {
     private static final String FAILED = "response.failed";
     private static final Set<String> LAST = Set.of("response.completed", FAILED, "response.incomplete");
     private static final Pattern LAST_TYPE = Pattern.compile("[\\s{,]\"type\"\\s*:\\s*\"(response\\.(?:completed|failed|incomplete))\"");
-
     private static final Pattern SEQUENCE = Pattern.compile("[\\s{,]\"sequence_number\"\\s*:\\s*(\\d{1,17})\\b");
 
     private String type;
