@@ -1,6 +1,6 @@
 package chatlambda;
 
-import chatlambda.access.Access;
+import chatlambda.budget.Ledger;
 import chatlambda.log.AccessLog;
 import chatlambda.log.JsonLines;
 import chatlambda.runtime.Invocation;
@@ -12,13 +12,15 @@ import chatlambda.upstream.Upstream;
 /**
  * What all invocations of one worker share: one {@link ChatTurn} is made of it for each. All but the upstream is every worker's, and for
  * any thread.
+ *
+ * @param ledger null: nobody has a budget
  */
-record ChatFunction(Settings settings, Access access, BytesInFlight inFlight, AccessLog log, Upstream upstream)
+record ChatFunction(Settings settings, Rules rules, Ledger ledger, BytesInFlight inFlight, AccessLog log, Upstream upstream)
         implements InvocationLoop.Function {
 
     /** The same for another worker, with an upstream of its own. */
     ChatFunction with(Upstream its) {
-        return new ChatFunction(settings, access, inFlight, log, its);
+        return new ChatFunction(settings, rules, ledger, inFlight, log, its);
     }
 
     @Override

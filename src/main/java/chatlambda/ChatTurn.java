@@ -1,6 +1,10 @@
 package chatlambda;
 
 import chatlambda.access.Client;
+import chatlambda.budget.Budget;
+import chatlambda.budget.Prices.Price;
+import chatlambda.budget.Reservation;
+import chatlambda.budget.Spent;
 import chatlambda.chat.ApiRequest;
 import chatlambda.chat.ChatError;
 import chatlambda.chat.ModelList;
@@ -31,6 +35,7 @@ import chatlambda.upstream.CompletionStream;
 import chatlambda.upstream.Deadline;
 import chatlambda.upstream.Failure;
 import chatlambda.upstream.Sender;
+import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
@@ -74,6 +79,14 @@ final class ChatTurn implements Turn {
     /** Whether it is answered without an access line. */
     private boolean isPing;
 
+    private Rules.Current rules;
+    /** Of the caller's budgets; null: it has none, or has not come that far. */
+    private Reservation reservation;
+    /** How the requests to the upstream failed; null: they did not, or there were none. */
+    private Failure failure;
+    /** Whether the upstream is asked, or was. */
+    private boolean isAsked;
+
     // What the access line tells, each written by the step that finds it out.
     private Event event;
     private Client client;
@@ -85,6 +98,10 @@ final class ChatTurn implements Turn {
     private long askedAt;
     private long answeredAt;
     private Usage usage;
+    /** How many tokens the answer's texts are taken for. */
+    private long textTokens;
+    /** Whether the usage is estimated. */
+    private boolean isEstimated;
     private Outcome outcome;
     private Relay relay;
 
@@ -134,7 +151,9 @@ final class ChatTurn implements Turn {
             if (!held.take(requestBytes)) {
                 throw ChatError.overloaded(false);
             }
-            Answer answer = ask();
+            Sender sender = sender();
+            reserve();
+            Answer answer = ask(sender);
             headers.putAll(answer.headers());
             headers.put("server-timing", timing());
             return answer instanceof CompletionStream stream ? streamed(stream) : whole((Completion) answer);
@@ -169,19 +188,51 @@ final class ChatTurn implements Turn {
      * @return the model that the path names; null: none
      */
     private String admit() throws ChatError {
+        rules = function.rules().current();
         if (!(event instanceof Event.Http http)) {
-            client = function.access().admitDirect();
+            client = rules.access().admitDirect();
             route = Route.CHAT;
             if (!settings.routes().contains(Route.CHAT)) {
                 throw ChatError.invalid(404, null, "chat requests are not served here: add chat to chat.routes (CHAT_ROUTES)");
             }
             return null;
         }
-        client = function.access().admit(http.headers());
+        client = admitted(http.headers());
         Target target = Target.require(http, settings.routes());
         route = target.route();
         target.requireServed(http);
         return target.model();
+    }
+
+    private Client admitted(Map<String, String> given) throws ChatError {
+        try {
+            return rules.access().admit(given);
+        } catch (ChatError e) {
+            Rules.Current before = rules;
+            if (before.access().isKeyPresented(given)) {
+                rules = function.rules().renewed(deadline.left());
+            }
+            if (rules == before) {
+                throw e;
+            }
+            return rules.access().admit(given);
+        }
+    }
+
+    /** @throws ChatError a budget of the caller's has no room, or that cannot be found out */
+    private void reserve() throws ChatError {
+        List<Budget> budgets = function.ledger() == null ? List.of() : rules.budgets().of(client.name());
+        if (budgets.isEmpty()) {
+            return;
+        }
+        reservation = function.ledger().reserve(budgets, request.metering(), rules.prices().of(request.model()));
+        if (reservation.refusal() != null) {
+            throw reservation.refusal();
+        }
+        String told = reservation.header();
+        if (!told.isEmpty()) {
+            headers.put("x-chat-budget", told);
+        }
     }
 
     /** @param id of the one that is asked for; null: all of them */
@@ -204,7 +255,7 @@ final class ChatTurn implements Turn {
         request = ApiRequest.OF_MODELS;
         Completion answer;
         try {
-            answer = (Completion) ask();
+            answer = (Completion) ask(sender());
         } catch (ChatError e) {
             boolean hasNone = e.kind() == ChatError.Kind.UpstreamError && (e.status() == 404 || e.status() == 405);
             if (hasNone) {
@@ -237,18 +288,20 @@ final class ChatTurn implements Turn {
         }
     }
 
-    private Answer ask() throws ChatError {
+    private Answer ask(Sender sender) throws ChatError {
         askedAt = System.nanoTime();
+        isAsked = true;
         try {
             boolean mayMoveOn = route.hasFallbacks();
             var policy = new Attempts.Policy(settings.retries(), settings.retryAfterMax(), mayMoveOn ? fallbackModels() : List.of(),
                     asksForDefault() && client.limits().allow(settings.models().successor())
                             ? settings.models().successor() : null);
-            var made = Attempts.make(function.upstream(), request, policy, sender(), deadline);
+            var made = Attempts.make(function.upstream(), request, policy, sender, deadline);
             noteRequests(made.requests(), made.model());
             answeredModel = made.model();
             return made.answer();
         } catch (Failure e) {
+            failure = e;
             noteRequests(e.requests(), e.model());
             ChatError error = e.error();
             if (e.isModelGone() && settings.isShutDown(request.model())) {
@@ -329,6 +382,7 @@ final class ChatTurn implements Turn {
 
     private Response whole(Completion completion) throws ChatError {
         usage = completion.usage();
+        textTokens = route == Route.EMBEDDINGS ? 0 : completion.textTokens();
         Response reply = reply(completion.status(), completion.body());
         if (reply instanceof Response.Whole whole && whole.document().length > event.replyLimit()) {
             throw ChatError.tooLarge(whole.document().length, event.replyLimit());
@@ -366,12 +420,66 @@ final class ChatTurn implements Turn {
     @Override
     public void close(Delivery delivery) {
         held.close();
+        if (relay != null) {
+            usage = relay.usage();
+            textTokens = relay.deltaTokens();
+        } else if (failure != null) {
+            usage = failure.usage();
+        }
+        if (reservation != null && isWhole(delivery)) {
+            estimate();
+        }
         if (isPing) {
             function.log().skip();
         } else {
             function.log().write(line(delivery), !(event instanceof Warmup));
         }
+        if (reservation != null) {
+            function.ledger().settle(reservation, spent());
+        }
         JsonLines.setRequestId(null);
+    }
+
+    /** Whether an answer came to its end that tells no error. */
+    private boolean isWhole(Delivery delivery) {
+        if (relay != null) {
+            return relay.error() == null && delivery == Delivery.HANDED_OVER;
+        }
+        return usage != null && failure == null && outcome != null && outcome.status < 300 && outcome.code == null;
+    }
+
+    /** Fills in what a whole answer does not tell of its usage. */
+    private void estimate() {
+        boolean isComplete = usage.promptTokens() >= 0 && (usage.completionTokens() >= 0 || route == Route.EMBEDDINGS);
+        if (!isComplete) {
+            isEstimated = true;
+            usage = new Usage(usage.promptTokens() >= 0 ? usage.promptTokens() : request.metering().promptTokens(),
+                    usage.completionTokens() >= 0 ? usage.completionTokens() : textTokens, usage.reasoningTokens(), usage.usd(),
+                    usage.model());
+        }
+    }
+
+    private Spent spent() {
+        if (!isAsked || failure != null && failure.cost() == Failure.Cost.NOTHING) {
+            return Spent.NOTHING;
+        }
+        if (failure != null && failure.cost() == Failure.Cost.REQUEST) {
+            return Spent.REQUEST;
+        }
+        if (usage == null) {
+            return Spent.UNKNOWN;
+        }
+        boolean isTold = usage.promptTokens() >= 0 || usage.completionTokens() >= 0;
+        long prompt = Math.max(0, usage.promptTokens());
+        long completion = Math.max(0, usage.completionTokens());
+        Price price = rules.prices().of(answeredModel);
+        price = price == null ? rules.prices().of(usage.model()) : price;
+        BigDecimal usd = usage.usd();
+        if (usd == null && price == null && isTold) {
+            function.ledger().tellUnpriced(reservation, redaction.of(answeredModel));
+        }
+        return new Spent(true, isTold ? BigDecimal.valueOf(prompt).add(BigDecimal.valueOf(completion)) : null,
+                usd == null && isTold && price != null ? price.of(prompt, completion) : usd);
     }
 
     private AccessLine line(Delivery delivery) {
@@ -380,11 +488,12 @@ final class ChatTurn implements Turn {
                 : new Asked(asksAt, redaction.of(request.model()), request.stream(), requestBytes);
         String model = redaction == null ? null : redaction.of(answeredModel);
         Outcome end = outcome != null ? outcome : new Outcome(500, "internal_error", 0);
-        var answered = new Answered(end.status, code(delivery, end.code), requests, model, usage, end.bytes);
+        var answered = new Answered(end.status, code(delivery, end.code), requests, model, usage, end.bytes, isEstimated, isUsedUp());
         long upstreamNanos = answeredAt == 0 ? -1 : answeredAt - askedAt;
         long firstChunkNanos = -1;
         if (relay != null) {
-            answered = new Answered(200, code(delivery, relayCode(delivery)), requests, model, relay.usage(), relay.bytes());
+            answered = new Answered(200, code(delivery, relayCode(delivery)), requests, model, usage, relay.bytes(),
+                    isEstimated, false);
             upstreamNanos = relay.endedAt() - askedAt;
             firstChunkNanos = relay.firstChunkNanos();
         }
@@ -392,6 +501,10 @@ final class ChatTurn implements Turn {
                 Duration.between(Instant.now(), invocation.deadline()).toMillis());
         return new AccessLine(invocation.requestId(), invocation.traceId(), event == null ? null : event.door(),
                 client == null ? null : client.name(), asked, answered, times);
+    }
+
+    private boolean isUsedUp() {
+        return reservation != null && reservation.isUsedUp();
     }
 
     private static String code(Delivery delivery, String otherwise) {

@@ -89,7 +89,8 @@ final class Rehearsal {
             var log = new AccessLog(OutputStream.nullOutputStream(), settings.metrics(), List.of(settings.models().standard()), Map.of());
             var standIn = upstream.standIn(URI.create("http://127.0.0.1:" + server.getLocalPort()));
             String event = EVENT.formatted(route.path(), streams ? ",\\\"stream\\\":true" : "");
-            turn = new ChatFunction(settings, access, new BytesInFlight(0), log, standIn).begin(new Invocation("rehearsal", null, null,
+            var function = new ChatFunction(settings, new Rules(access), null, new BytesInFlight(0), log, standIn);
+            turn = function.begin(new Invocation("rehearsal", null, null,
                     Instant.now().plus(Duration.ofDays(1)), System.nanoTime(), event.getBytes(StandardCharsets.US_ASCII)));
             if (!beginning(turn.respond()).contains("\"statusCode\":200")) {
                 LOG.warn("the rehearsal was not answered with 200: the first event will be slower");

@@ -101,6 +101,11 @@ final class Relay implements Response.Chunks {
 
     /** What the stream has told of what it took. */
     Usage usage() {
-        return stream.usage().withPrice(stream.headers().get(Usage.PRICE));
+        return stream.usage();
+    }
+
+    /** How many tokens its texts are taken for; 0 where nobody counts. */
+    long deltaTokens() {
+        return stream.deltaTokens();
     }
 }

@@ -5,7 +5,13 @@ import chatlambda.SettingsReader.ClientKey;
 import chatlambda.access.Access;
 import chatlambda.access.Client;
 import chatlambda.access.Cors;
+import chatlambda.budget.Budget;
+import chatlambda.budget.Budgets;
+import chatlambda.budget.Ledger;
+import chatlambda.budget.Prices;
+import chatlambda.budget.Unit;
 import chatlambda.chat.Limits;
+import chatlambda.chat.Limits.Counted;
 import chatlambda.chat.Models;
 import chatlambda.chat.Route;
 import chatlambda.chat.UpstreamKey;
@@ -26,12 +32,15 @@ import java.util.function.Function;
  * @param apiKey the key, or the ARN of the secret that holds it; null where callers bring their own
  * @param routes that are served
  * @param forwardHeaders of the caller's, by lower-case name, that go upstream
+ * @param budgetTable null where there are no budgets
+ * @param stored settings whose texts are elsewhere, and empty here
  */
 public record Settings(Access.Mode auth, List<ClientKey> clientKeys, ByClient<List<String>> allowedModels, ByClient<Long> maxRequestBytes,
         ByClient<Long> maxTokensCap, String maxTokensMember, URI upstream, String apiKey, Models models, Set<Route> routes,
         List<String> forwardHeaders, Cors cors, Duration connectTimeout, Duration timeout, Duration reserve, ResponseMode responseMode,
         Duration streamIdleTimeout, Duration streamHeartbeat, Duration keepAlive, Duration primeTimeout, int retries,
-        Duration retryAfterMax, boolean metrics, boolean propagateTrace, long maxBytesInFlight, int workers) {
+        Duration retryAfterMax, boolean metrics, boolean propagateTrace, long maxBytesInFlight, int workers, Budgets budgets,
+        String budgetTable, Prices prices, Ledger.OnFailure budgetOnFailure, Stored stored) {
 
     /** Where the default model is. */
     private static final String DEFAULT_URL = "https://api.aimlapi.com";
@@ -45,6 +54,24 @@ public record Settings(Access.Mode auth, List<ClientKey> clientKeys, ByClient<Li
         BUFFERED,
         /** As they come: Function URL with RESPONSE_STREAM, REST API with ResponseTransferMode STREAM, InvokeWithResponseStream. */
         STREAM
+    }
+
+    /**
+     * Settings whose texts parameters of AWS Systems Manager hold.
+     *
+     * @param arns of the parameters, by the settings' names
+     * @param given the texts of all settings, as for {@link Settings#of}
+     */
+    public record Stored(Map<String, String> arns, Function<String, String> given, Map<String, String> variables) {
+
+        /**
+         * The settings with these texts.
+         *
+         * @param texts by the settings' names, one for each of {@link #arns}
+         */
+        Settings with(Map<String, String> texts) throws Invalid {
+            return of(name -> texts.containsKey(name) ? texts.get(name) : given.apply(name), variables, this);
+        }
     }
 
     /** All that is wrong with the settings, one sentence each. */
@@ -64,13 +91,23 @@ public record Settings(Access.Mode auth, List<ClientKey> clientKeys, ByClient<Li
      * @throws Invalid with all that is wrong
      */
     public static Settings of(Function<String, String> given, Map<String, String> variables) throws Invalid {
-        var read = new SettingsReader(given, variables);
+        return of(given, variables, null);
+    }
+
+    /** @param stored what was found in the first reading, for which {@code given} has the texts by now; null: this is the first */
+    private static Settings of(Function<String, String> given, Map<String, String> variables, Stored stored) throws Invalid {
+        var read = new SettingsReader(given, variables, stored == null ? Set.of() : stored.arns.keySet());
         // How callers over HTTP are known.
         var auth = read.oneOf(Access.Mode.values(), "auth", "keys", "keys, to iam where the front door authenticates, or to passthrough");
         List<ClientKey> keys = read.clientKeys("client-keys", auth); // who may call: name=sha256hex,...; a name may have several keys
         URI upstream = read.url("url", DEFAULT_URL); // of the upstream, as an OpenAI SDK takes it; a bare host gets /v1
         // model: of a request that names none. model-aliases: name=model,...: where a request names the left one, the right one is asked.
         // fallback-models: to be asked, in this order, when the one asked for is not available.
+        // What callers may spend: client=AMOUNTunit/period,...; the table in which it is counted; model=IN/OUT,... in dollars per million
+        // tokens, where the upstream does not tell its price.
+        Budgets budgets = read.budgets("budgets");
+        String table = read.table("budget-table", !budgets.all().isEmpty() || read.stored().containsKey("budgets"));
+        Prices prices = read.prices("prices");
         Models models = read.models(DEFAULT_MODEL, SUCCESSOR, upstream != null && upstream.toString().equals(DEFAULT_URL + "/v1"));
         var settings = new Settings(auth, keys,
                 // The next three limit everybody; client=value limits that client, or direct, instead.
@@ -99,7 +136,11 @@ public record Settings(Access.Mode auth, List<ClientKey> clientKeys, ByClient<Li
                 read.isTrue("propagate-trace", "false"), // whether the caller's traceparent and X-Ray's trace id go upstream
                 // Bytes of requests and whole answers that all invocations together may hold; none: a quarter of the function's memory.
                 read.bytesInFlight("max-bytes-in-flight"),
-                read.workers()); // how many invocations Lambda may hand over at a time
+                read.workers(), // how many invocations Lambda may hand over at a time
+                budgets, table, prices,
+                // What happens to callers with budgets while the table cannot be asked.
+                read.oneOf(Ledger.OnFailure.values(), "budget-on-failure", "refuse", "refuse, or to allow"),
+                stored != null ? stored : new Stored(read.stored(), given, variables));
         read.requireNames("allowed-models", settings.allowedModels, models);
         if (!read.problems().isEmpty()) {
             throw new Invalid(read.problems());
@@ -116,16 +157,27 @@ public record Settings(Access.Mode auth, List<ClientKey> clientKeys, ByClient<Li
         return responseMode == ResponseMode.STREAM;
     }
 
+    /** Whether callers may have budgets. */
+    boolean hasBudgets() {
+        return !budgets.all().isEmpty() || stored.arns.containsKey("budgets");
+    }
+
     /** @param ours the upstream's key, for all who bring none */
     Access access(UpstreamKey ours) {
         var keys = new ArrayList<Access.Key>();
         for (ClientKey key : clientKeys) {
             keys.add(new Access.Key(client(key.client(), ours), key.sha256()));
         }
-        return new Access(auth, keys, client(Access.DIRECT, ours), client(Access.IAM, ours));
+        return new Access(auth, keys, client(Access.DIRECT, ours),
+                client(auth == Access.Mode.PASSTHROUGH ? Access.PASSTHROUGH : Access.IAM, ours));
     }
 
     private Client client(String name, UpstreamKey key) {
-        return new Client(name, key, new Limits(allowedModels.of(name), maxRequestBytes.of(name), maxTokensCap.of(name), maxTokensMember));
+        Counted counted = Counted.NOTHING;
+        for (Budget budget : budgets.of(name)) {
+            counted = counted == Counted.USAGE || budget.unit() != Unit.REQUESTS ? Counted.USAGE : Counted.REQUESTS;
+        }
+        return new Client(name, key, new Limits(allowedModels.of(name), maxRequestBytes.of(name), maxTokensCap.of(name), maxTokensMember,
+                counted));
     }
 }

@@ -2,12 +2,19 @@ package chatlambda;
 
 import chatlambda.access.Access;
 import chatlambda.access.Cors;
+import chatlambda.budget.Budget;
+import chatlambda.budget.Budgets;
+import chatlambda.budget.Period;
+import chatlambda.budget.Prices;
+import chatlambda.budget.Prices.Price;
+import chatlambda.budget.Unit;
 import chatlambda.chat.Limits;
 import chatlambda.chat.Models;
 import chatlambda.chat.Route;
 import chatlambda.chat.UpstreamKey;
 import chatlambda.secret.Secret;
 import io.quarkus.runtime.configuration.DurationConverter;
+import java.math.BigDecimal;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.time.Duration;
@@ -21,8 +28,10 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Function;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
@@ -48,6 +57,12 @@ final class SettingsReader {
     }
 
     private static final Pattern CLIENT = Pattern.compile("[A-Za-z0-9._-]{1,64}");
+    /** Settings that may be the ARN of a parameter which holds their text. */
+    private static final Set<String> MAY_BE_STORED = Set.of("client-keys", "budgets", "prices");
+    private static final Pattern AMOUNT = Pattern.compile("([0-9]{1,12}(?:\\.[0-9]{1,9})?)([a-z]+)/([a-z]+)");
+    private static final Pattern PRICE = Pattern.compile("[0-9]{1,9}(?:\\.[0-9]{1,9})?");
+    /** DynamoDB's. */
+    private static final Pattern TABLE = Pattern.compile("[A-Za-z0-9_.-]{3,255}");
     /** Settings in which a key may stand, be it in the wrong place. */
     private static final Set<String> MAY_HOLD_KEYS = Set.of("api-key", "client-keys", "url");
     private static final Pattern SHA_256 = Pattern.compile("[0-9a-fA-F]{64}");
@@ -64,6 +79,9 @@ final class SettingsReader {
             + "|x-amzn?-.*|x-forwarded-.*|forwarded|proxy-.*|content-.*|connection|keep-alive|te|trailer|transfer-encoding|upgrade"
             + "|expect|http2-settings|chat-lambda-exchange");
 
+    /** Who may have a budget although no key is its own. */
+    private static final Set<String> BUDGETED = Set.of(Access.DIRECT, Access.IAM, Access.PASSTHROUGH, Budget.EACH, Budget.ALL);
+
     private static final long MIN_IN_FLIGHT = 16 * 1024 * 1024;
     private static final String MAX_CONCURRENCY = "AWS_LAMBDA_MAX_CONCURRENCY";
     private static final Pattern WORKERS = Pattern.compile("[1-9][0-9]{0,3}");
@@ -76,10 +94,16 @@ final class SettingsReader {
     private final List<String> problems = new ArrayList<>();
     /** Who may have limits. */
     private final Set<String> clients = new HashSet<>(Set.of(Access.DIRECT));
+    /** ARNs of the parameters that hold settings' texts, by the settings' names. */
+    private final Map<String, String> stored = new TreeMap<>();
+    /** Those whose texts have been read by now. */
+    private final Set<String> read;
 
-    SettingsReader(Function<String, String> given, Map<String, String> variables) {
+    /** @param read names of the settings whose texts have been read from parameters */
+    SettingsReader(Function<String, String> given, Map<String, String> variables, Set<String> read) {
         this.given = given;
         this.variables = variables;
+        this.read = read;
     }
 
     /** Upper and lower case are the same. */
@@ -104,7 +128,7 @@ final class SettingsReader {
             String hash = item.substring(equals + 1).strip();
             if (!CLIENT.matcher(client).matches() || Access.RESERVED.contains(client)) {
                 problem(name, "has an item that does not begin with a client's name and = (it is not shown;"
-                        + " direct, iam, passthrough and none are no client's names)", remedy);
+                        + " direct, iam, passthrough, none and all are no client's names)", remedy);
             } else if (!SHA_256.matcher(hash).matches()) {
                 problem(name, "has for " + client + " what is no SHA-256 in hex (it is not shown)", remedy);
             } else {
@@ -126,13 +150,101 @@ final class SettingsReader {
             int equals = item.indexOf('=');
             String client = item.substring(0, Math.max(0, equals)).strip();
             String value = item.substring(equals + 1).strip();
-            if (value.isEmpty() || equals >= 0 && !clients.contains(client)) {
+            if (value.isEmpty() || equals >= 0 && !isClient(client)) {
                 problem(name, value.isEmpty() ? "has an empty item" : "names the client \"" + client + "\"",
                         "set it to values, or to client=value for one whom CHAT_CLIENT_KEYS names");
             }
             (equals < 0 ? everybodys : own.computeIfAbsent(client, none -> new ArrayList<>())).add(value);
         }
         return new ByClient<>(everybodys, own);
+    }
+
+    /** Where a parameter holds the clients' keys they come and go, and other settings may name any. */
+    private boolean isClient(String client) {
+        boolean clientsVary = stored.containsKey("client-keys") || read.contains("client-keys");
+        return clients.contains(client) || clientsVary && CLIENT.matcher(client).matches();
+    }
+
+    /** {@code client=AMOUNTunit/period}, separated by commas. */
+    Budgets budgets(String name) {
+        var budgets = new ArrayList<Budget>();
+        for (String item : items(text(name, ""))) {
+            int equals = item.indexOf('=');
+            String client = item.substring(0, Math.max(0, equals)).strip();
+            Budget budget = budget(name, item, client, item.substring(equals + 1).strip());
+            if (budget != null && budgets.stream().anyMatch(each -> each.client().equals(client) && each.unit() == budget.unit()
+                    && each.period() == budget.period())) {
+                problem(name, "has two budgets of " + client + " in " + budget.unit().label() + " for a " + budget.period().label(),
+                        "leave one of them");
+            }
+            if (budget != null) {
+                budgets.add(budget);
+            }
+        }
+        return new Budgets(budgets);
+    }
+
+    private Budget budget(String name, String item, String client, String amount) {
+        String remedy = "set it to client=AMOUNTunit/period items such as app=20usd/month,*=60requests/minute, with one of usd, tokens,"
+                + " requests and one of minute, hour, day, month";
+        Matcher parts = AMOUNT.matcher(amount);
+        Unit unit = parts.matches() ? named(Unit.values(), parts.group(2)) : null;
+        Period period = parts.matches() ? named(Period.values(), parts.group(3)) : null;
+        if (unit == null || period == null || unit != Unit.USD && amount.indexOf('.') >= 0) {
+            return problem(name, "has the item \"" + item + "\", which is no budget", remedy);
+        }
+        if (!BUDGETED.contains(client) && !isClient(client)) {
+            return problem(name, "names the client \"" + client + "\"", "name one whom CHAT_CLIENT_KEYS names, direct, iam, passthrough,"
+                    + " * for each client, or all for the sum");
+        }
+        var limit = new BigDecimal(parts.group(1));
+        if (limit.signum() == 0) {
+            return problem(name, "has the item \"" + item + "\", a budget of 0", "set it to more, or take the client's key away");
+        }
+        return new Budget(client, limit, unit, period);
+    }
+
+    private static <T extends Enum<T>> T named(T[] all, String label) {
+        for (T each : all) {
+            if (each.name().toLowerCase(Locale.ROOT).equals(label)) {
+                return each;
+            }
+        }
+        return null;
+    }
+
+    /** @param isRequired whether there are budgets, or may be */
+    String table(String name, boolean isRequired) {
+        String text = text(name, "").strip();
+        String remedy = "set it to the name of a DynamoDB table in the function's region (see template.yaml)";
+        if (text.isEmpty()) {
+            return isRequired ? problem(name, "is not set, while CHAT_BUDGETS is", remedy) : null;
+        }
+        return TABLE.matcher(text).matches() ? text : problem(name, is(text, ", not the name of a table"), remedy);
+    }
+
+    /** {@code model=IN/OUT}, separated by commas. */
+    Prices prices(String name) {
+        var prices = new ArrayList<Price>();
+        for (String item : items(text(name, ""))) {
+            int equals = item.lastIndexOf('=');
+            String models = item.substring(0, Math.max(0, equals)).strip();
+            String[] amounts = item.substring(equals + 1).split("/", -1);
+            boolean isPrice = amounts.length == 2 && PRICE.matcher(amounts[0].strip()).matches()
+                    && PRICE.matcher(amounts[1].strip()).matches();
+            if (!isPrice || models.isEmpty() || !Limits.isName(models)) {
+                problem(name, "has the item \"" + item + "\", which is no price", "set it to model=IN/OUT items, in US dollars per million"
+                        + " prompt and completion tokens, such as openai/gpt-5*=1.25/10,*=3/15");
+            } else {
+                prices.add(new Price(models, new BigDecimal(amounts[0].strip()), new BigDecimal(amounts[1].strip())));
+            }
+        }
+        return new Prices(prices);
+    }
+
+    /** ARNs of the parameters that hold settings' texts, by the settings' names. */
+    Map<String, String> stored() {
+        return stored;
     }
 
     /** The same with one number each; 0 where none is given. */
@@ -441,6 +553,14 @@ final class SettingsReader {
     private String text(String name, String otherwise) {
         known.add(variable(name));
         String text = given.apply(name);
+        if (text != null && MAY_BE_STORED.contains(name) && Secret.looksLikeArn(text.strip())) {
+            if (!Secret.isParameterArn(text.strip()) || read.contains(name)) {
+                problem(name, is(text.strip(), read.contains(name) ? ", which a parameter holds: store the setting's text there"
+                        : ", an ARN of no parameter"), "set it to arn:aws:ssm:REGION:ACCOUNT:parameter/NAME");
+            }
+            stored.put(name, text.strip());
+            return otherwise;
+        }
         if (text != null && text.contains("${")) {
             problem(name, MAY_HOLD_KEYS.contains(name) ? "is an expression of which a part is not set (its value is not shown)"
                     : is(text, ", an expression of which a part is not set"), "set that, or write what it stands for");

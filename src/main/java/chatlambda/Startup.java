@@ -1,6 +1,8 @@
 package chatlambda;
 
 import chatlambda.access.Access;
+import chatlambda.budget.BudgetTable;
+import chatlambda.budget.Ledger;
 import chatlambda.chat.Redaction;
 import chatlambda.chat.UpstreamKey;
 import chatlambda.log.AccessLog;
@@ -14,9 +16,17 @@ import io.quarkus.tls.TlsConfiguration;
 import io.vertx.core.Vertx;
 import java.io.OutputStream;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.jboss.logging.Logger;
 
 /** From the settings to the function's workers: what they share is made here, and each one's upstream. */
@@ -37,19 +47,31 @@ public final class Startup {
      * @param environment Lambda's
      * @param lines where access lines go
      * @param tls trust settings other than the built-in ones
-     * @throws Secret.Unavailable the upstream's key cannot be read
+     * @throws Secret.Unavailable the upstream's key, or a parameter with a setting, cannot be read
+     * @throws Settings.Invalid such a parameter holds what is no setting
      */
     public static Workers workers(String runtimeApi, Settings settings, Map<String, String> environment, OutputStream lines,
-            Optional<TlsConfiguration> tls, Vertx vertx) throws Secret.Unavailable {
-        if (settings.auth() == Access.Mode.KEYS && settings.clientKeys().isEmpty()) {
-            LOG.warn("nobody may call over HTTP: chat.client-keys (CHAT_CLIENT_KEYS) is empty, and chat.auth (CHAT_AUTH) is keys:"
-                    + " every such request gets 401");
+            Optional<TlsConfiguration> tls, Vertx vertx) throws Secret.Unavailable, Settings.Invalid {
+        var table = settings.hasBudgets() ? new BudgetTable(settings.budgetTable(), environment, settings.connectTimeout(),
+                settings.keepAlive()) : null;
+        var preparing = new FutureTask<>(() -> prepared(settings, environment, table));
+        if (settings.stored().arns().isEmpty()) {
+            preparing.run();
+        } else {
+            start(preparing);
         }
+        Instant primed = Instant.now().plus(settings.primeTimeout());
         String key = settings.apiKey();
         var secret = key != null && Secret.looksLikeArn(key) ? Secret.startReading(key, environment, settings.connectTimeout()) : null;
         var upstream = new Upstream(0, options(settings), tls, vertx);
         if (!settings.primeTimeout().isZero()) {
             Rehearsal.run(settings, upstream);
+        }
+        Prepared prepared = await(preparing);
+        Settings read = prepared.read.settings();
+        if (read.auth() == Access.Mode.KEYS && read.clientKeys().isEmpty()) {
+            LOG.warn("nobody may call over HTTP: chat.client-keys (CHAT_CLIENT_KEYS) is empty, and chat.auth (CHAT_AUTH) is keys:"
+                    + " every such request gets 401");
         }
         UpstreamKey upstreamKey = secret == null ? () -> key : Secret.await(secret);
         if (upstreamKey.value() != null && upstreamKey.value().length() < Redaction.MIN_LENGTH) {
@@ -59,10 +81,63 @@ public final class Startup {
         var models = new ArrayList<>(settings.models().fallbacks());
         models.addAll(settings.models().aliases().values());
         models.add(settings.models().standard());
-        var first = new ChatFunction(settings, settings.access(upstreamKey), new BytesInFlight(settings.maxBytesInFlight()),
+        await(prepared.connecting, primed);
+        var ledger = table == null ? null : new Ledger(table, settings.budgetOnFailure(), InstantSource.system());
+        var rules = new Rules(prepared.read, environment, upstreamKey);
+        var first = new ChatFunction(settings, rules, ledger, new BytesInFlight(settings.maxBytesInFlight()),
                 new AccessLog(lines, settings.metrics(), models, environment), upstream);
-        return new Workers(settings.workers(), number -> new InvocationLoop(new RuntimeApi(runtimeApi),
+        return new Workers(settings.workers(), read.budgets().most(), number -> new InvocationLoop(new RuntimeApi(runtimeApi),
                 number == 0 ? first : first.with(new Upstream(number, options(settings), tls, vertx))));
+    }
+
+    /** What the start does beside the rehearsal. */
+    private record Prepared(Rules.Read read, List<FutureTask<String>> connecting) {
+    }
+
+    /** @param table null: there are no budgets */
+    private static Prepared prepared(Settings settings, Map<String, String> environment, BudgetTable table)
+            throws Secret.Unavailable, Settings.Invalid {
+        Rules.Read read = Rules.read(settings, environment);
+        boolean connects = table != null && !settings.primeTimeout().isZero();
+        return new Prepared(read, connects ? table.connect(read.settings().budgets().most()) : List.of());
+    }
+
+    private static void start(Runnable preparing) {
+        var thread = new Thread(preparing, "preparing");
+        thread.setDaemon(true);
+        thread.start();
+    }
+
+    private static Prepared await(Future<Prepared> preparing) throws Secret.Unavailable, Settings.Invalid {
+        try {
+            return preparing.get();
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof Settings.Invalid invalid) {
+                throw invalid;
+            }
+            return Secret.await(preparing);
+        } catch (InterruptedException e) {
+            return Secret.await(preparing);
+        }
+    }
+
+    /** Waits for the table's connections; who has not one by then makes one for its first request. */
+    private static void await(List<FutureTask<String>> connecting, Instant end) {
+        String failure = null;
+        for (var each : connecting) {
+            try {
+                String its = each.get(Math.max(0, Duration.between(Instant.now(), end).toNanos()), TimeUnit.NANOSECONDS);
+                failure = its != null ? its : failure;
+            } catch (TimeoutException | ExecutionException e) {
+                failure = e instanceof TimeoutException ? "not in time (chat.prime-timeout)" : e.getCause().getClass().getName();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return;
+            }
+        }
+        if (failure != null) {
+            LOG.warnf("the budgets' table was not connected: %s: the first request will try again", failure);
+        }
     }
 
     private static Upstream.Options options(Settings settings) {

@@ -57,7 +57,13 @@ class HouseRulesTest {
     static final ArchRule runtimeKnowsHttpAndJson = packageKnows("runtime", "http", "json");
 
     @ArchTest
-    static final ArchRule secretKnowsChatAndJson = packageKnows("secret", "chat", "json");
+    static final ArchRule awsKnowsJson = packageKnows("aws", "json");
+
+    @ArchTest
+    static final ArchRule secretKnowsAwsChatAndJson = packageKnows("secret", "aws", "chat", "json");
+
+    @ArchTest
+    static final ArchRule budgetKnowsAwsChatHttpAndJson = packageKnows("budget", "aws", "chat", "http", "json");
 
     @ArchTest
     static final ArchRule nothingInProductionUsesLocal = noClasses().that(PRODUCTION)
@@ -68,9 +74,13 @@ class HouseRulesTest {
             .should().dependOnClassesThat().resideInAPackage("chatlambda.image..")
             .because("what is only for the native image must not be missed on a JVM");
 
-    /** The rehearsal's stand-ins for both neighbours listen on loopback. */
+    /**
+     * The rehearsal's stand-in for the upstream listens on loopback. The budgets' table is asked on the way to every answer, and whether a
+     * request to it went out decides whether money is counted: no HTTP client tells that.
+     */
     @ArchTest
-    static final ArchRule onlyRuntimeOpensSockets = noClasses().that(PRODUCTION).and().resideOutsideOfPackage("chatlambda.runtime..")
+    static final ArchRule onlyRuntimeAndBudgetOpenSockets = noClasses().that(PRODUCTION)
+            .and().resideOutsideOfPackages("chatlambda.runtime..", "chatlambda.budget..")
             .and().doNotBelongToAnyOf(Rehearsal.class)
             .should().dependOnClassesThat(named("are sockets or the JDK's HTTP",
                     "java\\.net\\.(\\w*Socket|HttpURLConnection|URLConnection)|java\\.net\\.http\\..*|java\\.nio\\.channels\\..*Channel"
@@ -79,8 +89,8 @@ class HouseRulesTest {
 
     /** What the two REST clients, to the upstream and to AWS, and Vert.x below them open is theirs; nobody else has a client. */
     @ArchTest
-    static final ArchRule onlyTheUpstreamAndTheSecretHaveClients = noClasses().that(PRODUCTION)
-            .and().resideOutsideOfPackages("chatlambda.upstream..", "chatlambda.secret..")
+    static final ArchRule onlyTheUpstreamAndAwsHaveClients = noClasses().that(PRODUCTION)
+            .and().resideOutsideOfPackages("chatlambda.upstream..", "chatlambda.aws..")
             .should().dependOnClassesThat(resideInAnyPackage("io.vertx.core.http..", "io.vertx.core.net..", "io.netty..",
                     "io.quarkus.rest.client..", "org.eclipse.microprofile.rest.client..", "jakarta.ws.rs.client.."))
             .orShould().accessTargetWhere(is("io\\.vertx\\.core\\.Vertx\\.create.*"));
@@ -108,7 +118,7 @@ class HouseRulesTest {
     @ArchTest
     static final ArchRule onlyReadersOfJsonUseJackson = noClasses().that(PRODUCTION)
             .and().resideOutsideOfPackages("chatlambda.json..", "chatlambda.event..", "chatlambda.chat..",
-                    "chatlambda.upstream..", "chatlambda.secret..")
+                    "chatlambda.upstream..", "chatlambda.aws..", "chatlambda.budget..")
             .should().dependOnClassesThat(resideInAnyPackage("com.fasterxml.jackson.."));
 
     @ArchTest

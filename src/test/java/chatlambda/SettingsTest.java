@@ -11,6 +11,9 @@ import chatlambda.SettingsReader.ClientKey;
 import chatlambda.access.Access;
 import chatlambda.access.Client;
 import chatlambda.access.Cors;
+import chatlambda.budget.Budgets;
+import chatlambda.budget.Ledger;
+import chatlambda.budget.Prices;
 import chatlambda.chat.ChatError;
 import chatlambda.chat.Limits;
 import chatlambda.chat.Models;
@@ -55,12 +58,14 @@ class SettingsTest {
 
     @Test
     void aKeyIsAllThatIsNeeded() throws Settings.Invalid {
+        Settings read = settings(Map.of());
+        assertEquals(Map.of(), read.stored().arns());
         assertEquals(new Settings(Access.Mode.KEYS, List.of(), new ByClient<>(List.of(), Map.of()), new ByClient<>(0L, Map.of()),
                 new ByClient<>(0L, Map.of()), "max_tokens", URI.create("https://api.aimlapi.com/v1"), "k",
                 new Models(DEFAULT, Map.of(), List.of(), "google/gemini-pro-latest"), Set.of(Route.values()), List.of(), new Cors(Set.of()),
                 Duration.ofSeconds(3), Duration.ofMinutes(15), Duration.ofMillis(500), ResponseMode.BUFFERED, Duration.ofMinutes(5),
                 Duration.ofSeconds(15), Duration.ofSeconds(30), Duration.ofSeconds(2), 1, Duration.ofSeconds(10), true,
-                false, 16 * 1024 * 1024, 1), settings(Map.of()));
+                false, 16 * 1024 * 1024, 1, Budgets.NONE, null, Prices.NONE, Ledger.OnFailure.REFUSE, read.stored()), read);
     }
 
     @Test
@@ -257,7 +262,7 @@ class SettingsTest {
             CHAT_AUTH | passthrough | chat.api-key (environment variable CHAT_API_KEY) is set, while chat.auth (CHAT_AUTH) is passthrough
             CHAT_CLIENT_KEYS | secret | has an item that does not begin with a client's name and =
             CHAT_CLIENT_KEYS | app=secret | has for app what is no SHA-256 in hex (it is not shown): set it to name=hash, where the hash is what this prints: printf %s "$KEY" | sha256sum
-            CHAT_CLIENT_KEYS | direct=00 | direct, iam, passthrough and none are no client's names
+            CHAT_CLIENT_KEYS | direct=00 | direct, iam, passthrough, none and all are no client's names
             CHAT_ALLOWED_MODELS | a,,b | has an empty item
             CHAT_ALLOWED_MODELS | =a | names the client "": set it to values, or to client=value for one whom CHAT_CLIENT_KEYS names
             CHAT_ALLOWED_MODELS | app=a | chat.allowed-models (environment variable CHAT_ALLOWED_MODELS) names the client "app": set it

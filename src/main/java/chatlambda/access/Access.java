@@ -22,9 +22,9 @@ public record Access(Mode mode, List<Key> keys, Client direct, Client others) {
 
     public static final String DIRECT = "direct";
     public static final String IAM = "iam";
-    private static final String PASSTHROUGH = "passthrough";
-    /** Names of callers that no client can have. */
-    public static final Set<String> RESERVED = Set.of(DIRECT, IAM, PASSTHROUGH, "none");
+    public static final String PASSTHROUGH = "passthrough";
+    /** Names that no client can have: of other callers, and of all together. */
+    public static final Set<String> RESERVED = Set.of(DIRECT, IAM, PASSTHROUGH, "none", "all");
 
     private static final String BEARER = "bearer ";
     /** Where a key may be beside {@code Authorization}. */
@@ -88,6 +88,15 @@ public record Access(Mode mode, List<Key> keys, Client direct, Client others) {
                     + " invoke a function that has a CHAT_API_KEY");
         }
         return direct;
+    }
+
+    /** Whether the request has a key of ours in it, right or wrong. */
+    public boolean isKeyPresented(Map<String, String> headers) {
+        try {
+            return mode == Mode.KEYS && !presented(headers).isEmpty();
+        } catch (ChatError e) {
+            return false;
+        }
     }
 
     private Client byKey(Map<String, String> headers) throws ChatError {

@@ -17,8 +17,8 @@ public record Cors(Set<String> origins) {
     public static final String ANY = "*";
 
     /** By name: {@code *} would not stand for all of them where a request has an {@code Authorization}. */
-    private static final String EXPOSED = "x-request-id, x-chat-model, x-chat-attempts, server-timing, retry-after, x-should-retry,"
-            + " x-aimlapi-credits-used, x-aimlapi-usd-spent";
+    private static final String EXPOSED = "x-request-id, x-chat-model, x-chat-attempts, x-chat-budget, server-timing, retry-after,"
+            + " x-should-retry, x-aimlapi-credits-used, x-aimlapi-usd-spent";
     private static final Set<String> NO_ORIGIN = Set.of("", "null");
     private static final String MAX_AGE_SECONDS = "7200";
     /** A list of headers' names, as a browser sends it. */

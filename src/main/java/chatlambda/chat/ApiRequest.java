@@ -12,17 +12,18 @@ import java.util.Map;
 
 /**
  * A valid request: the caller's own bytes, and what the function reads of them. The body is never rebuilt, so members that the function
- * does not know, number forms, key order and duplicates go upstream as they came. Replaced or filled in are only the model's value and,
- * for a caller with a token cap, the token limit.
+ * does not know, number forms, key order and duplicates go upstream as they came. Replaced or filled in are only the model's value, for a
+ * caller with a token cap the token limit, and for one with a budget of tokens or dollars that a stream tells its usage.
  *
  * @param body the JSON object that goes upstream, in UTF-8; empty on {@link Route#MODELS}
  * @param model the model that the body names; null on {@link Route#MODELS}
  * @param stream whether the body asks for a stream of events
+ * @param metering for budgets; null: the caller has none
  */
-public record ApiRequest(Route route, byte[] body, String model, boolean stream) {
+public record ApiRequest(Route route, byte[] body, String model, boolean stream, Metering metering) {
 
     /** For the list of models. */
-    public static final ApiRequest OF_MODELS = new ApiRequest(Route.MODELS, new byte[0], null, false);
+    public static final ApiRequest OF_MODELS = new ApiRequest(Route.MODELS, new byte[0], null, false, null);
 
     /** Jackson's messages by how they begin, in our words. Jackson's own may quote 256 characters of the input, which may be a prompt. */
     private static final Map<String, String> PROBLEMS = Map.of(
@@ -75,7 +76,7 @@ public record ApiRequest(Route route, byte[] body, String model, boolean stream)
                     copied = Json.end(parser);
                 }
             }
-            return new ApiRequest(route, out.raw(body, copied, body.length).toBytes(), other, stream);
+            return new ApiRequest(route, out.raw(body, copied, body.length).toBytes(), other, stream, metering);
         } catch (IOException e) {
             throw new UncheckedIOException(e); // cannot happen: it was read before
         }

@@ -26,7 +26,7 @@ public final class ChatError extends Exception {
 
     /** What a caller without an HTTP status, another Lambda, tells failures apart by: {@code errorType} is {@code Chat.<name>}. */
     public enum Kind {
-        InvalidRequest, UpstreamError, UpstreamTimeout, UpstreamUnreachable, ResponseTooLarge, Overloaded
+        InvalidRequest, UpstreamError, UpstreamTimeout, UpstreamUnreachable, ResponseTooLarge, Overloaded, BudgetExceeded, BudgetUnavailable
     }
 
     private final Kind kind;
@@ -106,6 +106,24 @@ public final class ChatError extends Exception {
                 ? "the answer was given up, since this instance holds as many bytes of other requests and answers as it may: " + advice
                 : "this instance holds as many bytes of other requests and answers as it may: ask again in a second, or " + advice);
         return paid ? error.notRetryable() : error.with("retry-after", "1");
+    }
+
+    /**
+     * A budget of the caller's has no room for the request.
+     *
+     * @param isRate whether that is one of a minute, which the SDKs may wait for
+     * @param mayHelp whether the same request can be answered once the budget begins anew
+     * @param seconds until it does
+     */
+    public static ChatError budgetExceeded(boolean isRate, boolean mayHelp, String message, long seconds) {
+        var error = new ChatError(Kind.BudgetExceeded, 429, isRate ? "rate_limit_error" : "insufficient_quota", null,
+                isRate ? "rate_limit_exceeded" : "budget_exceeded", message).with("retry-after", Long.toString(seconds));
+        return isRate && mayHelp ? error : error.notRetryable();
+    }
+
+    /** Whether the caller's budgets have room for the request cannot be found out. */
+    public static ChatError budgetUnavailable(String message) {
+        return new ChatError(Kind.BudgetUnavailable, 503, "server_error", null, "budget_unavailable", message);
     }
 
     /** An upstream 2xx that is no completion. */

@@ -36,7 +36,9 @@ final class ChunkReader extends StreamReader {
     }
 
     private void readChoices(JsonParser parser, UsageReader members) throws IOException {
+        boolean isEmpty = true;
         for (JsonToken item; (item = parser.nextToken()) != JsonToken.END_ARRAY;) {
+            isEmpty = false;
             if (item != JsonToken.START_OBJECT) {
                 parser.skipChildren();
                 continue;
@@ -52,6 +54,8 @@ final class ChunkReader extends StreamReader {
                     ends = value == JsonToken.VALUE_STRING && !parser.getText().isEmpty();
                 } else if (name.equals("usage")) { // Moonshot's place for it
                     members.read(name, parser);
+                } else if (name.equals("delta")) {
+                    countDelta(parser);
                 }
                 parser.skipChildren();
             }
@@ -61,6 +65,9 @@ final class ChunkReader extends StreamReader {
             if (ends && finished.size() < MAX_CHOICES) {
                 finished.add(index);
             }
+        }
+        if (isEmpty) {
+            noChoices();
         }
     }
 

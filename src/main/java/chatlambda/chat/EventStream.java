@@ -5,7 +5,9 @@ import com.fasterxml.jackson.core.JsonParser;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * A streamed answer as server-sent events, which arrive in chunks that may be cut anywhere. Only whole events go on, byte for byte;
@@ -56,10 +58,25 @@ public final class EventStream {
     /** Whether the marker has come ahead of the answer's end, where it is none: it does not go on. */
     private boolean markerIsEarly;
     private ChatError failure;
+    /** Whether an event that tells the usage only does not go on. */
+    private final boolean hidesUsage;
+    /** Where such events begin and end, in the bytes that are scanned. */
+    private final List<int[]> hidden = new ArrayList<>(0);
+    /** Whether what ended last is such an event: an LF behind its CR does not go on either. */
+    private boolean afterHidden;
 
     public EventStream(Route route) {
+        this(route, null);
+    }
+
+    /** @param metering of the request; null: nobody counts what the answer takes */
+    public EventStream(Route route, Metering metering) {
         this.route = route;
         this.reader = StreamReader.of(route);
+        this.hidesUsage = metering != null && metering.hidesUsage();
+        if (metering != null) {
+            reader.countDeltas();
+        }
     }
 
     /** Tells by its first bytes whether an answer is an event stream: after line ends and a byte order mark, a field or a comment. */
@@ -101,8 +118,23 @@ public final class EventStream {
             ready = end;
         }
         byte[] out = bytes == chunk && ready == chunk.length ? chunk : Arrays.copyOf(bytes, ready);
+        if (!hidden.isEmpty()) {
+            out = withoutHidden(out);
+        }
         keep(bytes, markerSeen ? end : ready, end);
         return out;
+    }
+
+    private byte[] withoutHidden(byte[] out) {
+        var shown = new ByteArrayOutputStream(out.length);
+        int from = 0;
+        for (int[] range : hidden) {
+            shown.write(out, from, range[0] - from);
+            from = range[1];
+        }
+        shown.write(out, from, out.length - from);
+        hidden.clear();
+        return shown.toByteArray();
     }
 
     /** How many of the bytes up to {@code end} are ready to go on. */
@@ -114,16 +146,25 @@ public final class EventStream {
             if (b == '\n' && afterCr) {
                 afterCr = false; // the line has ended already
                 ready = lineIsEmpty && !hasFields && !markerIsEarly ? i + 1 : ready;
+                event = lineIsEmpty && !hasFields ? i + 1 : event;
+                if (afterHidden) {
+                    hidden.add(new int[] { i, i + 1 });
+                }
+                afterHidden = false;
                 continue;
             }
             afterCr = false;
+            afterHidden = false;
             if (markerSeen) {
                 return ready;
             }
             if (b == '\n' || b == '\r') {
                 afterCr = b == '\r';
                 if (lineIsEmpty && hasFields) {
-                    endEvent(bytes, event, i);
+                    afterHidden = isHidden(bytes, event, i);
+                    if (afterHidden) {
+                        hidden.add(new int[] { event, i + 1 });
+                    }
                 }
                 hasFields &= !lineIsEmpty;
                 lineIsEmpty = true;
@@ -147,14 +188,15 @@ public final class EventStream {
         return ready;
     }
 
-    private void endEvent(byte[] bytes, int from, int to) {
+    /** Reads an event's end, and returns whether it does not go on. */
+    private boolean isHidden(byte[] bytes, int from, int to) {
         if (flowing != null) {
             flowing.read(bytes, from, to);
             flowing.tell(reader);
-        } else {
-            hasLarge |= to - from > MAX_HELD;
-            judge(data(bytes, from, to));
+            return false;
         }
+        hasLarge |= to - from > MAX_HELD;
+        return judge(data(bytes, from, to));
     }
 
     /**
@@ -205,18 +247,22 @@ public final class EventStream {
         return new Data(text.toByteArray(), type);
     }
 
-    private void judge(Data data) {
+    /** Returns whether it tells the usage only, which nobody but the function asked for. */
+    private boolean judge(Data data) {
         if (data.text.length == 0) {
-            return; // an event without data is none
+            return false; // an event without data is none
         }
+        boolean isHidden = false;
         if (data.isMarker()) {
             markerSeen = true;
             markerIsEarly = route == Route.RESPONSES && !reader.isFinished();
         } else {
             reader.read(data.text, data.type);
             firstIsError |= !hasEvent && reader.isRefused();
+            isHidden = hidesUsage && reader.isOnlyUsage();
         }
         hasEvent = true;
+        return isHidden;
     }
 
     /** Where the value of a data line begins; -1: it is another line. */
@@ -282,6 +328,11 @@ public final class EventStream {
         return firstIsError;
     }
 
+    /** How many tokens the texts of the answer are taken for; 0 where nobody counts. */
+    public long deltaTokens() {
+        return reader.deltaTokens();
+    }
+
     /** What the stream has said of its usage so far. */
     public Usage usage() {
         return reader.usage();
@@ -318,10 +369,8 @@ public final class EventStream {
         if (flowing == null) {
             Data rest = data(buffer, 0, length);
             isWhole = rest.isMarker() || isClean && rest.isJson();
-            if (isWhole) {
-                judge(rest);
-            }
-            if (markerIsEarly) {
+            boolean isHidden = isWhole && judge(rest);
+            if (markerIsEarly || isHidden) {
                 return false;
             }
             last.write(buffer, 0, isWhole ? length : 0);

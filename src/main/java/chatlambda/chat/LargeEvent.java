@@ -12,16 +12,18 @@ final class LargeEvent {
     private int open;
     private boolean inString;
     private boolean escaped;
+    private long bytes;
 
     /** Its next bytes. */
-    void read(byte[] bytes, int from, int to) {
+    void read(byte[] read, int from, int to) {
+        bytes += to - from;
         for (int i = from; i < to; i++) {
-            follow(bytes[i]);
+            follow(read[i]);
         }
         int added = Math.min(to - from, TAIL);
         int kept = Math.min(length, TAIL - added);
         System.arraycopy(tail, length - kept, tail, 0, kept);
-        System.arraycopy(bytes, to - added, tail, kept, added);
+        System.arraycopy(read, to - added, tail, kept, added);
         length = kept + added;
     }
 
@@ -46,5 +48,6 @@ final class LargeEvent {
 
     void tell(StreamReader reader) {
         reader.readEnd(tail, length);
+        reader.countLarge(bytes);
     }
 }

@@ -11,11 +11,26 @@ import java.util.List;
  * @param tokens the most tokens that a request may ask for, over all its answers; 0: no limit
  * @param tokensMember the member of a chat request in which a token limit goes upstream: {@code max_tokens} or {@code
  *        max_completion_tokens}
+ * @param counted what of it budgets count
  */
-public record Limits(List<String> models, long requestBytes, long tokens, String tokensMember) {
+public record Limits(List<String> models, long requestBytes, long tokens, String tokensMember, Counted counted) {
 
     /** Everything is allowed. */
     public static final Limits NONE = new Limits(List.of(), 0, 0, "max_tokens");
+
+    /** What budgets count of a client's requests. */
+    public enum Counted {
+        NOTHING,
+        /** How many they are. */
+        REQUESTS,
+        /** What they take, too. */
+        USAGE
+    }
+
+    /** Without budgets. */
+    public Limits(List<String> models, long requestBytes, long tokens, String tokensMember) {
+        this(models, requestBytes, tokens, tokensMember, Counted.NOTHING);
+    }
 
     public Limits {
         models = List.copyOf(models);
@@ -23,7 +38,12 @@ public record Limits(List<String> models, long requestBytes, long tokens, String
 
     /** Whether a limit depends on members of the body; ambiguous bodies are then refused. */
     boolean dependOnMembers() {
-        return !models.isEmpty() || tokens > 0;
+        return !models.isEmpty() || dependOnTokens();
+    }
+
+    /** Whether the request's token limit matters, and so must be a number. */
+    boolean dependOnTokens() {
+        return tokens > 0 || counted != Counted.NOTHING;
     }
 
     /** The member in which a token limit goes upstream. */
@@ -100,8 +120,11 @@ public record Limits(List<String> models, long requestBytes, long tokens, String
         return value == Math.rint(value) && value < 1e15 ? Long.toString((long) value) : Double.toString(value);
     }
 
-    /** Not a regular expression: the time that one takes is polynomial in the length of the caller's {@code text}; this is linear. */
-    private static boolean matches(String glob, String text) {
+    /**
+     * Whether a name is one of those that a glob stands for, in which {@code *} is any number of characters. It is not a regular
+     * expression: the time that one takes is polynomial in the length of the caller's {@code text}; this is linear.
+     */
+    public static boolean matches(String glob, String text) {
         String[] parts = glob.split("\\*", -1);
         String last = parts[parts.length - 1];
         if (parts.length == 1 || !text.startsWith(parts[0])) {

@@ -5,6 +5,7 @@ import chatlambda.json.JsonOut;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -15,6 +16,10 @@ import java.util.Set;
 
 /** One pass over the body of a request: it is checked, and what is to be replaced or filled in of it is noted. For one request. */
 final class RequestScan {
+
+    private static final String STREAM_OPTIONS = "stream_options";
+    private static final byte[] INCLUDED = "{\"include_usage\":true}".getBytes(StandardCharsets.US_ASCII);
+    private static final byte[] TRUE = "true".getBytes(StandardCharsets.US_ASCII);
 
     /** Members that some upstreams read in place of the model, or of {@code n}. */
     private static final List<String> OTHERS = List.of("models", "route", "fallbacks", "best_of");
@@ -49,6 +54,10 @@ final class RequestScan {
     private boolean hasRequired;
     /** The member {@code n}: how many answers the upstream is to write. */
     private double choices = 1;
+    /** The most tokens of one answer that goes upstream; 0: the request has no such limit. */
+    private double answerTokens;
+    /** What makes the member {@code stream_options} ask for the usage; null: there is no such member. */
+    private List<Edit> usageEdits;
 
     RequestScan(Route route, JsonParser parser, Limits limits, String example) {
         this.route = route;
@@ -64,6 +73,8 @@ final class RequestScan {
         known.addAll(List.of("model", "n"));
         if (route == Route.RESPONSES) {
             known.add("background");
+        } else if (route == Route.CHAT) {
+            known.add(STREAM_OPTIONS);
         }
         known.forEach(name -> limited.put(plain(name), name));
         OTHERS.forEach(name -> limited.put(plain(name), null));
@@ -112,10 +123,14 @@ final class RequestScan {
         limits.requireModel(asked, real);
         nameModel(real, added);
         limitTokens(added);
+        boolean streams = stream && route.streams();
+        boolean usageAdded = streams && route == Route.CHAT && limits.counted() == Limits.Counted.USAGE && askForUsage(added);
         if (!added.isEmpty()) {
             edits.add(0, new Edit(brace + 1, brace + 1, added.toBytes())); // ahead of a name that begins there
         }
-        return new ApiRequest(route, edits.isEmpty() ? body : edited(body), real, stream && route.streams());
+        var metering = limits.counted() == Limits.Counted.NOTHING ? null
+                : Metering.of(body, answerTokens * choices, usageAdded);
+        return new ApiRequest(route, edits.isEmpty() ? body : edited(body), real, streams, metering);
     }
 
     private void readMember() throws IOException, ChatError {
@@ -131,7 +146,7 @@ final class RequestScan {
             default -> {
             }
         }
-        boolean isCapped = limits.tokens() > 0 && !route.tokenLimits().isEmpty() && value != JsonToken.VALUE_NULL;
+        boolean isCapped = limits.dependOnTokens() && !route.tokenLimits().isEmpty() && value != JsonToken.VALUE_NULL;
         if (isCapped && name.equals("n")) {
             choices = Math.ceil(number(name, value)); // an upstream may round up
         } else if (isCapped && route.tokenLimits().contains(name)) {
@@ -139,6 +154,9 @@ final class RequestScan {
         }
         if (route.required().contains(name) && (value != JsonToken.VALUE_NULL || route == Route.CHAT)) {
             readRequired(name, value);
+        }
+        if (limits.counted() == Limits.Counted.USAGE && name.equals(STREAM_OPTIONS)) {
+            readStreamOptions(value, from);
         }
         parser.skipChildren();
         if (name.equals("model") || route.tokenLimits().contains(name)) {
@@ -168,10 +186,52 @@ final class RequestScan {
         if (!seen.add(name)) {
             throw ChatError.invalid(400, name, name + " is there twice: say it once");
         }
-        if (known.equals("background") && limits.tokens() > 0 && value != JsonToken.VALUE_FALSE && value != JsonToken.VALUE_NULL) {
-            throw ChatError.invalid(400, name, "background is not for a caller with a token cap, since what it costs comes after the"
-                    + " answer: leave it out");
+        if (known.equals("background") && limits.dependOnTokens() && value != JsonToken.VALUE_FALSE && value != JsonToken.VALUE_NULL) {
+            throw ChatError.invalid(400, name, "background is not for a caller with a token cap or a budget, since what it costs comes"
+                    + " after the answer: leave it out");
         }
+    }
+
+    /** Notes what makes it ask for the usage, however lenient the upstream's parser is. */
+    private void readStreamOptions(JsonToken value, int from) throws IOException {
+        usageEdits = new ArrayList<>();
+        if (value != JsonToken.START_OBJECT) {
+            parser.skipChildren();
+            parser.finishToken();
+            usageEdits.add(new Edit(from, Json.end(parser), INCLUDED));
+            return;
+        }
+        boolean isEmpty = true;
+        boolean isThere = false;
+        while (parser.nextToken() == JsonToken.FIELD_NAME) {
+            isEmpty = false;
+            isThere |= parser.currentName().equals("include_usage");
+            boolean isUsage = plain(parser.currentName()).equals("includeusage");
+            boolean isTrue = parser.nextToken() == JsonToken.VALUE_TRUE;
+            int at = Json.offset(parser);
+            parser.skipChildren();
+            if (isUsage && !isTrue) {
+                parser.finishToken();
+                usageEdits.add(new Edit(at, Json.end(parser), TRUE));
+            }
+        }
+        if (!isThere) {
+            usageEdits.add(new Edit(from + 1, from + 1, json(isEmpty, "\"include_usage\":true")));
+        }
+    }
+
+    private static byte[] json(boolean isLast, String member) {
+        return (isLast ? member : member + ",").getBytes(StandardCharsets.US_ASCII);
+    }
+
+    /** Returns whether the caller did not do so. */
+    private boolean askForUsage(JsonOut added) {
+        if (usageEdits == null) {
+            added.raw("\"stream_options\":{\"include_usage\":true},");
+            return true;
+        }
+        edits.addAll(usageEdits);
+        return !usageEdits.isEmpty();
     }
 
     private double number(String name, JsonToken value) throws IOException, ChatError {
@@ -275,7 +335,7 @@ final class RequestScan {
 
     /** Holds the answer's tokens to the cap; where the request names no limit, the cap is filled in. */
     private void limitTokens(JsonOut added) throws ChatError {
-        if (limits.tokens() == 0 || route.tokenLimits().isEmpty()) {
+        if (!limits.dependOnTokens() || route.tokenLimits().isEmpty()) {
             return;
         }
         String name = limits.tokensMember(route);
@@ -287,11 +347,19 @@ final class RequestScan {
         }
         boolean ownSays = own != null && !own.isNull;
         boolean otherSays = other != null && !other.isNull;
+        boolean isCapped = limits.tokens() > 0;
         if (!ownSays && !otherSays) {
-            fillIn(limits.tokensOfEach(choices), name, own != null ? own : other, added);
+            if (isCapped) {
+                answerTokens = limits.tokensOfEach(choices);
+                fillIn((long) answerTokens, name, own != null ? own : other, added);
+            }
             return;
         }
         Member largest = !ownSays || otherSays && other.number > own.number ? other : own;
+        answerTokens = largest.number;
+        if (!isCapped) {
+            return;
+        }
         limits.requireTokens(largest.name, largest.number, choices);
         if (!ownSays) {
             rename(other, name);

@@ -68,6 +68,8 @@ final class ResponseEventReader extends StreamReader {
             sequence = parser.getLongValue();
         } else if (name.equals("response") && value == JsonToken.START_OBJECT) {
             readResponse(parser, data, members);
+        } else if (name.equals("delta")) {
+            countDelta(parser);
         } else {
             members.read(name, parser);
         }

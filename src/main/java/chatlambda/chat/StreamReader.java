@@ -20,6 +20,12 @@ abstract class StreamReader {
     private final Route route;
     private Usage usage = Usage.NONE;
     private byte[] error;
+    /** Whether {@link #deltaTokens} are counted. */
+    private boolean counts;
+    private long deltaTokens;
+    /** Of the current event: whether its member {@code choices} is an empty array, and whether it tells the usage. */
+    private boolean hasNoChoices;
+    private boolean hasUsage;
 
     StreamReader(Route route) {
         this.route = route;
@@ -27,6 +33,11 @@ abstract class StreamReader {
 
     static StreamReader of(Route route) {
         return route == Route.RESPONSES ? new ResponseEventReader() : new ChunkReader();
+    }
+
+    /** From here on it is counted what the events say. */
+    final void countDeltas() {
+        counts = true;
     }
 
     /**
@@ -43,6 +54,8 @@ abstract class StreamReader {
     /** The same without its conclusion: returns whether it tells an error. */
     final boolean scan(byte[] data, String type) {
         boolean tellsError = "error".equals(type);
+        hasNoChoices = false;
+        hasUsage = false;
         var members = new UsageReader(route);
         try (JsonParser parser = Json.parser(data)) {
             boolean isObject = parser.nextToken() == JsonToken.START_OBJECT;
@@ -50,6 +63,7 @@ abstract class StreamReader {
                 String name = parser.currentName();
                 JsonToken value = parser.nextToken();
                 tellsError |= name.equals("error") && value != JsonToken.VALUE_NULL;
+                hasUsage |= value == JsonToken.START_OBJECT && name.equals("usage");
                 readMember(name, parser, data, members);
                 parser.skipChildren();
             }
@@ -67,6 +81,50 @@ abstract class StreamReader {
      * @param data of the whole event
      */
     abstract void readMember(String name, JsonParser parser, byte[] data, UsageReader members) throws IOException;
+
+    /** Notes that the current event has an empty array of choices. */
+    final void noChoices() {
+        hasNoChoices = true;
+    }
+
+    /** Whether the last event tells the usage and nothing else, as {@code include_usage} asks for it. */
+    final boolean isOnlyUsage() {
+        return hasNoChoices && hasUsage;
+    }
+
+    /**
+     * Counts the texts of a member {@code delta}, in objects and arrays too, if they are to be counted.
+     *
+     * @param parser on its value; afterwards on that value or its end
+     */
+    final void countDelta(JsonParser parser) throws IOException {
+        if (!counts) {
+            return;
+        }
+        long bytes = 0;
+        int depth = 0;
+        do {
+            JsonToken token = parser.currentToken();
+            if (token.isStructStart()) {
+                depth++;
+            } else if (token.isStructEnd()) {
+                depth--;
+            } else if (token == JsonToken.VALUE_STRING) {
+                bytes += parser.getText().getBytes(StandardCharsets.UTF_8).length;
+            }
+        } while (depth > 0 && parser.nextToken() != null);
+        deltaTokens += Math.max(1, Metering.tokens(bytes));
+    }
+
+    /** Counts so many bytes of an event that is too large to be kept. */
+    final void countLarge(long bytes) {
+        deltaTokens += Metering.tokens(bytes);
+    }
+
+    /** How many tokens the answer's texts are taken for. */
+    final long deltaTokens() {
+        return deltaTokens;
+    }
 
     /** Reads the first bytes of the data of an event that is too large to be kept. */
     abstract void readBeginning(byte[] data, String type);

@@ -3,6 +3,7 @@ package chatlambda.chat;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import java.io.IOException;
+import java.math.BigDecimal;
 
 /**
  * Reads {@link Usage} from one answer, or from one event of a stream: OpenAI's {@code usage} and {@code model}, and the price from
@@ -17,7 +18,7 @@ public final class UsageReader {
     private long promptTokens = UNKNOWN;
     private long completionTokens = UNKNOWN;
     private long reasoningTokens = UNKNOWN;
-    private double usd = Double.NaN;
+    private BigDecimal usd;
     private String model;
 
     /** @param route whose names the counts have */
@@ -66,7 +67,7 @@ public final class UsageReader {
             if (value.isNumeric()) {
                 promptTokens = name.equals(names.prompt()) ? count(parser) : promptTokens;
                 completionTokens = name.equals(names.completion()) ? count(parser) : completionTokens;
-                usd = name.equals("cost") && Double.isNaN(usd) ? Usage.price(parser.getDoubleValue()) : usd;
+                usd = name.equals("cost") && usd == null ? Usage.price(parser.getText()) : usd;
             } else if (value == JsonToken.START_OBJECT && name.equals(names.details())) {
                 while (parser.nextToken() == JsonToken.FIELD_NAME) {
                     boolean isReasoning = parser.currentName().equals("reasoning_tokens");
@@ -87,7 +88,7 @@ public final class UsageReader {
                 while (parser.nextToken() == JsonToken.FIELD_NAME) {
                     boolean isPrice = parser.currentName().equals("usd_spent");
                     if (parser.nextToken().isNumeric() && isPrice) {
-                        usd = Usage.price(parser.getDoubleValue());
+                        usd = Usage.price(parser.getText());
                     }
                     parser.skipChildren();
                 }

@@ -40,8 +40,16 @@ public record AccessLine(String requestId, String traceId, String door, String c
      * @param model that was asked last, and answered; null: none did
      * @param usage null: unknown
      * @param bytes of the answer's body, with what was added to a stream
+     * @param isEstimated whether the usage is, since the answer does not tell it
+     * @param isBudgetRefused whether a budget refused the request
      */
-    public record Answered(int status, String code, int attempts, String model, Usage usage, long bytes) {
+    public record Answered(int status, String code, int attempts, String model, Usage usage, long bytes, boolean isEstimated,
+            boolean isBudgetRefused) {
+
+        /** Without budgets. */
+        public Answered(int status, String code, int attempts, String model, Usage usage, long bytes) {
+            this(status, code, attempts, model, usage, bytes, false, false);
+        }
     }
 
     /**
@@ -90,6 +98,9 @@ public record AccessLine(String requestId, String traceId, String door, String c
             number(out, "completionTokens", usage.completionTokens());
             number(out, "reasoningTokens", usage.reasoningTokens());
         }
+        if (answered.isEstimated) {
+            out.raw(",\"estimated\":true");
+        }
         if (cold) {
             out.raw(",\"cold\":true");
         }
@@ -105,13 +116,14 @@ public record AccessLine(String requestId, String traceId, String door, String c
         var values = new JsonOut(256);
         metric(definitions, values, "Requests", "Count", "1");
         metric(definitions, values, "Errors", "Count", isError() ? "1" : "0");
+        metric(definitions, values, "BudgetRefused", "Count", answered.isBudgetRefused ? "1" : null);
         metric(definitions, values, "UpstreamLatency", "Milliseconds", millis(times.upstream));
         metric(definitions, values, "FirstChunkLatency", "Milliseconds", millis(times.firstChunk));
         Usage usage = answered.usage;
         if (usage != null) {
             metric(definitions, values, "PromptTokens", "Count", count(usage.promptTokens()));
             metric(definitions, values, "CompletionTokens", "Count", count(usage.completionTokens()));
-            metric(definitions, values, "UsdSpent", "None", Double.isNaN(usage.usd()) ? null : Double.toString(usage.usd()));
+            metric(definitions, values, "UsdSpent", "None", usage.usd() == null ? null : usage.usd().toString());
         }
         out.raw(",\"_aws\":{\"Timestamp\":").raw(Long.toString(now.toEpochMilli())).raw(",\"CloudWatchMetrics\":[{\"Namespace\":\"")
                 .raw(NAMESPACE).raw("\",\"Dimensions\":[[\"Model\",\"Client\"]],\"Metrics\":[").raw(definitions).raw("]}]}");

@@ -25,7 +25,7 @@ public final class Workers {
 
     private static final Logger LOG = Logger.getLogger(Workers.class);
 
-    /** Of one worker: two connections to the Runtime API, each with a selector, which takes two more; two to the upstream. */
+    /** Of one worker: two connections to the Runtime API, each with a selector, which takes two more; two to the upstream, or more. */
     private static final int DESCRIPTORS = 8;
     /** What is left for everything else. */
     private static final int SPARE_DESCRIPTORS = 32;
@@ -35,13 +35,18 @@ public final class Workers {
     private static final Pattern OPEN_FILES = Pattern.compile("Max open files +(\\d+)");
 
     private final int count;
+    private final int others;
     private final IntFunction<InvocationLoop> maker;
     private final Queue<InvocationLoop> loops = new ConcurrentLinkedQueue<>();
     private final AtomicReference<Throwable> failure = new AtomicReference<>();
 
-    /** @param maker of the loop with that number, from 0; called on the thread that will run it */
-    public Workers(int count, IntFunction<InvocationLoop> maker) {
+    /**
+     * @param others how many connections to others than the Runtime API and the upstream one worker may have
+     * @param maker of the loop with that number, from 0; called on the thread that will run it
+     */
+    public Workers(int count, int others, IntFunction<InvocationLoop> maker) {
         this.count = count;
+        this.others = others;
         this.maker = maker;
     }
 
@@ -104,12 +109,12 @@ public final class Workers {
         }
     }
 
-    private static int allowedByDescriptors() {
+    private int allowedByDescriptors() {
         try {
             Matcher limit = OPEN_FILES.matcher(Files.readString(Path.of("/proc/self/limits")));
             String[] open = Path.of("/proc/self/fd").toFile().list();
             if (limit.find() && open != null) {
-                return Math.max(1, (int) ((Long.parseLong(limit.group(1)) - open.length - SPARE_DESCRIPTORS) / DESCRIPTORS));
+                return Math.max(1, (int) ((Long.parseLong(limit.group(1)) - open.length - SPARE_DESCRIPTORS) / (DESCRIPTORS + others)));
             }
         } catch (IOException e) {
             LOG.debug(e);

@@ -1,8 +1,6 @@
 package chatlambda.secret;
 
 import chatlambda.chat.UpstreamKey;
-import chatlambda.json.JsonOut;
-import java.io.IOException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
@@ -23,15 +21,15 @@ public class Secret implements UpstreamKey {
     private static final Logger LOG = Logger.getLogger(Secret.class);
 
     /** {@code arn:partition:service:region:account:...} */
+    private static final String PARAMETER = "ssm:[a-z0-9-]+:\\d{12}:parameter/.+";
     private static final Pattern ARN = Pattern.compile(
-            "arn:(?:aws|aws-cn|aws-us-gov):(?:secretsmanager:[a-z0-9-]+:\\d{12}:secret:.+|ssm:[a-z0-9-]+:\\d{12}:parameter/.+)");
+            "arn:(?:aws|aws-cn|aws-us-gov):(?:secretsmanager:[a-z0-9-]+:\\d{12}:secret:.+|" + PARAMETER + ")");
+    private static final Pattern PARAMETER_ARN = Pattern.compile("arn:(?:aws|aws-cn|aws-us-gov):" + PARAMETER);
     private static final Duration MIN_REFRESH_INTERVAL = Duration.ofMinutes(1);
     /** Well below the 10 s that Lambda gives a start. */
     private static final Duration READ_TIMEOUT = Duration.ofSeconds(5);
 
-    private final String arn;
-    private final Map<String, String> environment;
-    private final Duration connectTimeout;
+    private final Stored stored;
     private volatile String value;
     private Instant renewed = Instant.EPOCH;
     private FutureTask<Void> renewal;
@@ -47,9 +45,7 @@ public class Secret implements UpstreamKey {
     }
 
     Secret(String arn, Map<String, String> environment, Duration connectTimeout) {
-        this.arn = arn;
-        this.environment = environment;
-        this.connectTimeout = connectTimeout;
+        this.stored = new Stored("api-key", arn, environment, connectTimeout);
     }
 
     /** Whether a setting is meant as the name of a key, rather than as one. */
@@ -60,6 +56,28 @@ public class Secret implements UpstreamKey {
     /** Whether a setting names a secret of Secrets Manager or a parameter of the Parameter Store. */
     public static boolean isArn(String setting) {
         return ARN.matcher(setting).matches();
+    }
+
+    /** Whether a setting names a parameter of the Parameter Store. */
+    public static boolean isParameterArn(String setting) {
+        return PARAMETER_ARN.matcher(setting).matches();
+    }
+
+    /**
+     * Reads a setting's text, in at most 5 s.
+     *
+     * @param setting its name, for messages, for example {@code budgets}
+     * @param arn one that {@link #isParameterArn}
+     * @param environment Lambda's
+     */
+    public static String readParameter(String setting, String arn, Map<String, String> environment, Duration connectTimeout)
+            throws Unavailable {
+        var stored = new Stored(setting, arn, environment, connectTimeout);
+        String text = stored.read(READ_TIMEOUT);
+        if (text.isBlank()) {
+            throw stored.unavailable("it holds no text: store the setting's in it");
+        }
+        return text;
     }
 
     /**
@@ -82,11 +100,11 @@ public class Secret implements UpstreamKey {
     }
 
     /**
-     * Waits for the key, at most 5 s from {@link #startReading}.
+     * Waits for the key, or for what else was read, at most 5 s from {@link #startReading}.
      *
      * @throws Unavailable it could not be read: names the ARN, what was met, and what to do
      */
-    public static Secret await(Future<Secret> reading) throws Unavailable {
+    public static <T> T await(Future<T> reading) throws Unavailable {
         try {
             return reading.get();
         } catch (ExecutionException e) {
@@ -166,32 +184,7 @@ public class Secret implements UpstreamKey {
     }
 
     String read(Duration timeout) throws Unavailable {
-        if (!AwsCall.hasCredentials(environment)) {
-            throw unavailable("there are no credentials (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY): "
-                    + "run on Lambda, or give CHAT_API_KEY the key itself");
-        }
-        String[] parts = arn.split(":");
-        boolean isParameter = parts[2].equals("ssm");
-        byte[] request = new JsonOut(256).raw(isParameter ? "{\"WithDecryption\":true,\"Name\":" : "{\"SecretId\":").string(arn).raw("}")
-                .toBytes();
-        var call = isParameter ? new AwsCall("ssm", parts[3], "AWS_ENDPOINT_URL_SSM", "AmazonSSM.GetParameter", request)
-                : new AwsCall("secretsmanager", parts[3], "AWS_ENDPOINT_URL_SECRETS_MANAGER", "secretsmanager.GetSecretValue", request);
-        AwsCall.Answer answer;
-        try {
-            answer = call.send(environment, connectTimeout, timeout);
-        } catch (IOException e) {
-            throw unavailable(e.getMessage());
-        }
-        if (answer.status() != 200) {
-            throw unavailable(answer.host() + " answered " + answer.status() + " " + answer.errorType()
-                    + ": check the ARN, and that the function's role may "
-                    + (isParameter ? "ssm:GetParameter" : "secretsmanager:GetSecretValue"));
-        }
-        try {
-            return valid(answer.member(isParameter ? "Value" : "SecretString"));
-        } catch (IOException e) {
-            throw unavailable(answer.host() + " gave an answer that is not JSON: try again");
-        }
+        return valid(stored.read(timeout));
     }
 
     /** Validates and trims. */
@@ -206,12 +199,8 @@ public class Secret implements UpstreamKey {
             fault = "it holds a character that no HTTP header can carry";
         }
         if (fault != null) {
-            throw unavailable(fault + ": store the key alone, as plain text");
+            throw stored.unavailable(fault + ": store the key alone, as plain text");
         }
         return key;
-    }
-
-    private Unavailable unavailable(String why) {
-        return new Unavailable("chat.api-key (environment variable CHAT_API_KEY) names " + arn + ", which cannot be read: " + why);
     }
 }

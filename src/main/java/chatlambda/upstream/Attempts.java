@@ -70,6 +70,7 @@ public final class Attempts {
     private boolean insisted;
     private String asked;
     private Failure failure;
+    private Failure.Cost cost = Failure.Cost.NOTHING;
 
     private Attempts(Ask upstream, Policy policy, Sender sender, Deadline deadline) {
         this.upstream = upstream;
@@ -117,7 +118,7 @@ public final class Attempts {
 
     /** A connection that could not be had costs nothing: the SDKs may try it again, whatever was before. */
     private Failure last(Failure last) {
-        return last.after(requests, asked, insisted && last.retryability() != Retryability.CONNECT);
+        return last.after(requests, asked, insisted && last.retryability() != Retryability.CONNECT, cost);
     }
 
     /**
@@ -140,6 +141,7 @@ public final class Attempts {
                 return upstream.ask(request, sender, deadline);
             } catch (Failure e) {
                 failure = e;
+                cost = e.cost().compareTo(cost) > 0 ? e.cost() : cost;
             }
             if (failure.retryability() == Retryability.UNSENT) {
                 requests--;
@@ -159,7 +161,7 @@ public final class Attempts {
     private void requireTime() throws Failure {
         if (deadline.isOver()) {
             var none = new Failure(ChatError.timeout("no time left to ask the upstream: raise the function's timeout"
-                    + " (Timeout in template.yaml)"));
+                    + " (Timeout in template.yaml)")).unsent();
             throw last(failure != null ? failure : none);
         }
     }

@@ -1,6 +1,7 @@
 package chatlambda.upstream;
 
 import chatlambda.chat.ChatError;
+import chatlambda.chat.Metering;
 import chatlambda.chat.Usage;
 import java.util.Map;
 
@@ -10,6 +11,12 @@ import java.util.Map;
  * @param status of the answer to the caller
  * @param headers by lower-case name
  * @param told the error that the upstream has told in an event after the first one; null: none
+ * @param textTokens how many tokens its text is taken for
  */
-public record Completion(int status, Map<String, String> headers, byte[] body, Usage usage, ChatError told) implements Answer {
+public record Completion(int status, Map<String, String> headers, byte[] body, Usage usage, ChatError told, long textTokens)
+        implements Answer {
+
+    public Completion(int status, Map<String, String> headers, byte[] body, Usage usage, ChatError told) {
+        this(status, headers, body, usage, told, Metering.tokens(body.length));
+    }
 }

@@ -2,6 +2,7 @@ package chatlambda.upstream;
 
 import chatlambda.chat.ChatError;
 import chatlambda.chat.EventStream;
+import chatlambda.chat.Metering;
 import chatlambda.chat.Usage;
 import java.io.ByteArrayOutputStream;
 import java.io.Closeable;
@@ -31,10 +32,11 @@ public final class CompletionStream implements Answer, Closeable {
     /**
      * @param begunAt when the upstream's status line was here, by {@link System#nanoTime}
      * @param begun the first bytes of the body, which have been read to see what it is
+     * @param metering of the request; null: nobody counts what the answer takes
      */
-    CompletionStream(UpstreamAnswer head, UpstreamBody body, long begunAt, byte[] begun) {
+    CompletionStream(UpstreamAnswer head, UpstreamBody body, long begunAt, byte[] begun, Metering metering) {
         this.head = head;
-        this.events = new EventStream(head.route());
+        this.events = new EventStream(head.route(), metering);
         this.body = body;
         this.begunAt = begunAt;
         this.headers = head.streamHeaders();
@@ -85,21 +87,25 @@ public final class CompletionStream implements Answer, Closeable {
         var all = new ByteArrayOutputStream();
         for (byte[] next = NOTHING; next != null && !events.firstIsError(); next = next(A_WHILE)) {
             if (!held.take(next.length)) {
-                throw new Failure(ChatError.overloaded(true));
+                throw lost(ChatError.overloaded(true));
             }
             all.writeBytes(next);
             if (all.size() > limit) {
-                throw new Failure(ChatError.tooLong(limit).with(head.passedOn()));
+                throw lost(ChatError.tooLong(limit).with(head.passedOn()));
             }
         }
         if (events.firstIsError()) {
             throw head.firstEvent(events.error());
         }
         if (failure != null) {
-            throw new Failure(failure.with(head.passedOn()));
+            throw lost(failure.with(head.passedOn()));
         }
         close();
-        return new Completion(200, headers, all.toByteArray(), usage().withPrice(headers.get(Usage.PRICE)), told());
+        return new Completion(200, headers, all.toByteArray(), usage(), told(), deltaTokens());
+    }
+
+    private Failure lost(ChatError error) {
+        return new Failure(error).withUsage(usage());
     }
 
     /**
@@ -154,7 +160,12 @@ public final class CompletionStream implements Answer, Closeable {
 
     /** What the stream has told of what it took. */
     public Usage usage() {
-        return head.redacted(events.usage());
+        return head.redacted(events.usage()).withPrice(headers.get(Usage.PRICE));
+    }
+
+    /** How many tokens its texts are taken for; 0 where nobody counts. */
+    public long deltaTokens() {
+        return events.deltaTokens();
     }
 
     /** If the stream has ended, its connection is used again; else the upstream's work is called off. */

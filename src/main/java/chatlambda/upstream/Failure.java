@@ -1,6 +1,7 @@
 package chatlambda.upstream;
 
 import chatlambda.chat.ChatError;
+import chatlambda.chat.Usage;
 
 /**
  * Why the upstream gave no answer: what the caller reads, what may be done about it, and what the log may say, since the caller's
@@ -35,36 +36,71 @@ public final class Failure extends Exception {
         }
     }
 
+    /** What the requests have cost that came to it, from the least to the most. */
+    public enum Cost {
+        /** No upstream has read any of them. */
+        NOTHING,
+        /** The upstream has answered with an error, which is a request and no more. */
+        REQUEST,
+        /** Nobody knows: something may have been generated. */
+        UNKNOWN
+    }
+
     private final transient ChatError error;
     private final Retryability retryability;
     private final int requests;
     private final String model;
+    private final Cost cost;
+    private final transient Usage usage;
 
     /** @param outline what happened, in words of ours */
-    Failure(ChatError error, Retryability retryability, String outline) {
-        this(error, retryability, outline, 0, null);
+    Failure(ChatError error, Retryability retryability, Cost cost, String outline) {
+        this(error, retryability, outline, 0, null, cost, Usage.NONE);
     }
 
-    /** One about which nothing can be done. */
+    /** One about which nothing can be done, and which may have cost money. */
     Failure(ChatError error) {
-        this(error, Retryability.NEVER, error.getMessage());
+        this(error, Retryability.NEVER, Cost.UNKNOWN, error.getMessage());
     }
 
-    private Failure(ChatError error, Retryability retryability, String outline, int requests, String model) {
+    private Failure(ChatError error, Retryability retryability, String outline, int requests, String model, Cost cost, Usage usage) {
         super(outline, null, false, false);
         this.error = error;
         this.retryability = retryability;
         this.requests = requests;
         this.model = model;
+        this.cost = cost;
+        this.usage = usage;
+    }
+
+    /** The same before which nothing was sent. */
+    Failure unsent() {
+        return new Failure(error, retryability, getMessage(), requests, model, Cost.NOTHING, usage);
+    }
+
+    /** The same after an answer that told so much of what it took. */
+    Failure withUsage(Usage told) {
+        return new Failure(error, retryability, getMessage(), requests, model, cost, told);
     }
 
     /**
      * The same as the end of an invocation's requests.
      *
      * @param inVain whether asking again has been tried, and did not help
+     * @param itsCost of all of them
      */
-    Failure after(int itsRequests, String itsModel, boolean inVain) {
-        return new Failure(inVain ? error.notRetryable() : error, retryability, getMessage(), itsRequests, itsModel);
+    Failure after(int itsRequests, String itsModel, boolean inVain, Cost itsCost) {
+        return new Failure(inVain ? error.notRetryable() : error, retryability, getMessage(), itsRequests, itsModel, itsCost, usage);
+    }
+
+    /** What its request cost; at the end of an invocation's requests what they all did. */
+    public Cost cost() {
+        return cost;
+    }
+
+    /** What the answer told of what it took before it failed. */
+    public Usage usage() {
+        return usage;
     }
 
     /** Whether the upstream has told by its status that it has no room now. */

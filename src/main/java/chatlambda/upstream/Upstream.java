@@ -172,7 +172,7 @@ public final class Upstream {
             var answer = send(request, exchange.id(), authorization);
             response = answer.await().atMost(bound.span());
         } catch (TimeoutException e) {
-            throw new Failure(ChatError.timeout(reasons.late(bound)));
+            throw late(exchange, bound);
         } catch (RuntimeException e) {
             throw failed(exchange, e);
         }
@@ -221,7 +221,7 @@ public final class Upstream {
             byte[] begun = head.mayBeEvents() ? beginning(body, until) : NO_BODY;
             if (head.mayBeEvents() && head.isEvents(begun, begun.length)) {
                 expectEvents(body, bound);
-                var stream = new CompletionStream(head, body, begunAt, begun);
+                var stream = new CompletionStream(head, body, begunAt, begun, request.metering());
                 if (!options.streams) {
                     return stream.whole(sender.maxAnswer(), sender.held());
                 }
@@ -292,10 +292,15 @@ public final class Upstream {
             if (e instanceof InterruptedException) {
                 Thread.currentThread().interrupt();
             }
-            throw new Failure(ChatError.timeout(reasons.late(bound)));
+            throw late(exchange, bound);
         } catch (ExecutionException e) {
             throw failed(exchange, e.getCause());
         }
+    }
+
+    private Failure late(Exchange exchange, Deadline bound) {
+        var late = new Failure(ChatError.timeout(reasons.late(bound)));
+        return exchange.nothingSent() ? late.unsent() : late;
     }
 
     private static void addHeaders(MultiMap headers, Exchange exchange, String key) {
@@ -327,10 +332,11 @@ public final class Upstream {
         if (exchange.refusedUnread() || Reasons.isClosed(failure) && exchange.nothingSentOnKept()) {
             connections.drop(); // the others are no better
             Retryability retryability = exchange.nothingSent() ? Retryability.UNSENT : Retryability.AT_ONCE;
-            return new Failure(error, retryability, "a kept connection that had been closed");
+            return new Failure(error, retryability, Failure.Cost.NOTHING, "a kept connection that had been closed");
         }
         boolean neverConnected = exchange.nothingSent() && !(Reasons.root(failure) instanceof GeneralSecurityException);
-        return new Failure(error, neverConnected ? Retryability.CONNECT : Retryability.NEVER, error.getMessage());
+        return new Failure(error, neverConnected ? Retryability.CONNECT : Retryability.NEVER,
+                exchange.nothingSent() ? Failure.Cost.NOTHING : Failure.Cost.UNKNOWN, error.getMessage());
     }
 
     private static void requireFewFields(int fields) throws Failure {

@@ -277,7 +277,8 @@ record UpstreamAnswer(Route route, int status, Map<String, String> headers, byte
     }
 
     private Failure error(String outline) {
-        return status == 401 ? new Failure(owner.rejection(passedOn()), Retryability.ANOTHER_KEY, outline) : told(outline);
+        return status == 401 ? new Failure(owner.rejection(passedOn()), Retryability.ANOTHER_KEY, Failure.Cost.REQUEST, outline)
+                : told(outline);
     }
 
     /** The error as the upstream tells it. */
@@ -294,7 +295,8 @@ record UpstreamAnswer(Route route, int status, Map<String, String> headers, byte
         boolean isExhausted = status == 429 && ACCOUNT_EXHAUSTED.stream().anyMatch(told::is);
         boolean isFinal = isExhausted || answered >= 500 && (status < 400 || CLIENT_ERROR.matcher(error.getMessage()).lookingAt());
         var retryability = isExhausted ? Retryability.NEVER : retryability(error);
-        return new Failure(isFinal ? error.notRetryable() : error, retryability, outline);
+        var cost = answered == 504 ? Failure.Cost.UNKNOWN : Failure.Cost.REQUEST; // it has worked on that for long
+        return new Failure(isFinal ? error.notRetryable() : error, retryability, cost, outline);
     }
 
     /** @param told by the upstream, or null */

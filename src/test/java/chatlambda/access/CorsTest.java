@@ -27,7 +27,8 @@ class CorsTest {
         var headers = SOME.headers(Map.of("origin", "http://localhost:3000"));
         assertEquals(Set.of("vary", "access-control-allow-origin", "access-control-expose-headers"), headers.keySet());
         assertEquals("origin http://localhost:3000", headers.get("vary") + " " + headers.get("access-control-allow-origin"));
-        assertTrue(headers.get("access-control-expose-headers").startsWith("x-request-id, x-chat-model, x-chat-attempts, server-timing"));
+        assertTrue(headers.get("access-control-expose-headers")
+                .startsWith("x-request-id, x-chat-model, x-chat-attempts, x-chat-budget, server-timing"));
         assertEquals("*", ANY.headers(Map.of("origin", "https://any.example")).get("access-control-allow-origin"));
     }
 

@@ -51,7 +51,7 @@ class ResponseStreamTest {
         assertEquals(events, passed(events, 7, null));
         assertNull(stream.failure());
         assertNull(stream.error());
-        assertEquals(new Usage(3, 5, 2, Double.NaN, "m-2"), stream.usage());
+        assertEquals(new Usage(3, 5, 2, null, "m-2"), stream.usage());
     }
 
     @Test
@@ -141,7 +141,7 @@ class ResponseStreamTest {
             assertEquals(events, each.passed(events, 1_000, null));
             assertNull(each.stream.failure());
             assertNull(each.stream.error());
-            assertEquals(new Usage(3, 5, 2, Double.NaN, each.stream.usage().model()), each.stream.usage());
+            assertEquals(new Usage(3, 5, 2, null, each.stream.usage().model()), each.stream.usage());
         }
     }
 

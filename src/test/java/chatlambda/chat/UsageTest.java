@@ -17,7 +17,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 class UsageTest {
 
     static String told(Usage usage) {
-        return usage.promptTokens() + " " + usage.completionTokens() + " " + usage.reasoningTokens() + " " + usage.usd()
+        return usage.promptTokens() + " " + usage.completionTokens() + " " + usage.reasoningTokens() + " "
+                + (usage.usd() == null ? Double.NaN : usage.usd().doubleValue())
                 + (usage.model() == null ? "" : " " + usage.model());
     }
 

@@ -40,7 +40,7 @@ class AttemptsTest {
     }
 
     private static Failure failure(Retryability retryability, Map<String, String> headers) {
-        return new Failure(ChatError.unusable("no").with(headers), retryability, "no");
+        return new Failure(ChatError.unusable("no").with(headers), retryability, Failure.Cost.REQUEST, "no");
     }
 
     /** The attempts of one invocation, whose outcomes are given. */
@@ -219,7 +219,8 @@ class AttemptsTest {
             int status = Integer.parseInt(outcome.substring(0, 3));
             var error = new ChatError(ChatError.Kind.UpstreamError, status, "t", null, null, "no").with("retry-after", failures.isEmpty()
                     && outcomes.length() > 12 && retries > 0 ? "0" : "60");
-            failures.add(new Failure(error.with("x-should-retry", "true"), Retryability.valueOf(outcome.substring(4)), "no"));
+            failures.add(new Failure(error.with("x-should-retry", "true"), Retryability.valueOf(outcome.substring(4)),
+                    Failure.Cost.REQUEST, "no"));
         }
         Iterator<Object> next = failures.iterator();
         var attempts = fallback == null ? attempts(retries) : attempts(retries, fallback);

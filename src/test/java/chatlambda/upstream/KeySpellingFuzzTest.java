@@ -50,7 +50,7 @@ class KeySpellingFuzzTest {
         var failure = assertThrows(Failure.class, () -> answer.completion(true));
         requireKeyless(failure.error(), key.toString());
         assertFalse(failure.outline().contains(key));
-        assertFalse(answer.redacted(new Usage(1, 1, 1, 1, "m " + key)).model().contains(key));
+        assertFalse(answer.redacted(new Usage(1, 1, 1, null, "m " + key)).model().contains(key));
     }
 
     /** Each character as it is, with a backslash where JSON allows one, or as a Unicode escape. */

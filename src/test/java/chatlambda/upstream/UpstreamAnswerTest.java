@@ -14,6 +14,7 @@ import chatlambda.chat.Usage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.math.BigDecimal;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
@@ -419,7 +420,7 @@ class UpstreamAnswerTest {
     @Test
     void usageIsTheBodysWithTheHeadersPrice() throws Failure {
         String body = "{\"usage\":{\"prompt_tokens\":9},\"meta\":{\"usage\":{\"usd_spent\":0.5}}}";
-        var expected = new Usage(9, -1, -1, 0.75, null);
+        var expected = new Usage(9, -1, -1, new BigDecimal("0.75"), null);
         var headers = Map.of("x-aimlapi-usd-spent", "0.75");
         assertEquals(expected, answer(200, headers, body.getBytes(StandardCharsets.UTF_8)).completion(true).usage());
     }

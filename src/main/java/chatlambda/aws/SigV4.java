@@ -1,4 +1,4 @@
-package chatlambda.secret;
+package chatlambda.aws;
 
 import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
@@ -17,7 +17,7 @@ import javax.crypto.spec.SecretKeySpec;
  * @see <a href="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html">Create a signed AWS API
  *      request</a>
  */
-final class SigV4 {
+public final class SigV4 {
 
     private static final DateTimeFormatter DATE = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC);
     private static final String ALGORITHM = "AWS4-HMAC-SHA256";
@@ -26,7 +26,7 @@ final class SigV4 {
     }
 
     /** {@code X-Amz-Date}, for example {@code 20150830T123600Z}. */
-    static String date(Instant now) {
+    public static String date(Instant now) {
         return DATE.format(now);
     }
 
@@ -35,7 +35,7 @@ final class SigV4 {
      *
      * @param headers to be signed, by lower-case name, {@code host} and {@code x-amz-date} among them
      */
-    static String authorization(String keyId, String secretKey, String region, String service, String method,
+    public static String authorization(String keyId, String secretKey, String region, String service, String method,
             SortedMap<String, String> headers, byte[] body) {
         String date = headers.get("x-amz-date");
         String day = date.substring(0, 8);

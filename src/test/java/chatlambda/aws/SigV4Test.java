@@ -1,4 +1,4 @@
-package chatlambda.secret;
+package chatlambda.aws;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 

@@ -1,4 +1,4 @@
-package chatlambda.secret;
+package chatlambda.aws;
 
 import chatlambda.json.Json;
 import com.fasterxml.jackson.core.JsonParser;
@@ -33,18 +33,18 @@ import org.jboss.resteasy.reactive.RestResponse;
  * @param request JSON
  * @see <a href="https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html">AWS JSON 1.1 protocol</a>
  */
-record AwsCall(String service, String region, String endpointVariable, String target, byte[] request) {
+public record AwsCall(String service, String region, String endpointVariable, String target, byte[] request) {
 
     private static final Logger LOG = Logger.getLogger(AwsCall.class);
 
     /** An answer of any status, and the host that gave it. */
-    record Answer(String host, int status, byte[] body) {
+    public record Answer(String host, int status, byte[] body) {
 
         /**
          * @return the first member of this name, at any depth; null if there is none, or if it is no string
          * @throws IOException the body is not JSON
          */
-        String member(String name) throws IOException {
+        public String member(String name) throws IOException {
             try (JsonParser parser = Json.parser(body)) {
                 while (parser.nextToken() != null) {
                     if (parser.currentToken() == JsonToken.FIELD_NAME && parser.currentName().equals(name)) {
@@ -56,7 +56,7 @@ record AwsCall(String service, String region, String endpointVariable, String ta
         }
 
         /** For example {@code ResourceNotFoundException}; empty if the body names none. The error's message may quote anything. */
-        String errorType() {
+        public String errorType() {
             try {
                 String type = member("__type");
                 return type == null ? "" : type.substring(type.indexOf('#') + 1).replaceAll("[^A-Za-z0-9]", "");
@@ -66,7 +66,7 @@ record AwsCall(String service, String region, String endpointVariable, String ta
         }
     }
 
-    static boolean hasCredentials(Map<String, String> environment) {
+    public static boolean hasCredentials(Map<String, String> environment) {
         return environment.get("AWS_ACCESS_KEY_ID") != null && environment.get("AWS_SECRET_ACCESS_KEY") != null;
     }
 
@@ -77,8 +77,8 @@ record AwsCall(String service, String region, String endpointVariable, String ta
      * @param timeout for all of it, the connection included
      * @throws IOException there is no answer: the message says what was met and what to do, and quotes nothing that was sent or read
      */
-    Answer send(Map<String, String> environment, Duration connectTimeout, Duration timeout) throws IOException {
-        URI endpoint = endpoint(environment.getOrDefault(endpointVariable, environment.get("AWS_ENDPOINT_URL")));
+    public Answer send(Map<String, String> environment, Duration connectTimeout, Duration timeout) throws IOException {
+        URI endpoint = endpoint(service, region, endpointVariable, environment);
         String date = SigV4.date(Instant.now());
         String token = environment.get("AWS_SESSION_TOKEN");
         var headers = new TreeMap<>(Map.of("content-type", AwsJson.TYPE, "host", endpoint.getRawAuthority(), "x-amz-date", date,
@@ -103,8 +103,14 @@ record AwsCall(String service, String region, String endpointVariable, String ta
         }
     }
 
-    /** @param given by a variable; null: AWS's own endpoint */
-    private URI endpoint(String given) throws IOException {
+    /**
+     * Where a service is: at an address that a variable of the AWS SDKs names, or at AWS's own.
+     *
+     * @throws IOException the variable holds no address
+     */
+    public static URI endpoint(String service, String region, String endpointVariable, Map<String, String> environment)
+            throws IOException {
+        String given = environment.getOrDefault(endpointVariable, environment.get("AWS_ENDPOINT_URL"));
         String suffix = region.startsWith("cn-") ? ".amazonaws.com.cn" : ".amazonaws.com";
         try {
             var endpoint = new URI(given != null ? given : "https://" + service + "." + region + suffix);
