@@ -325,8 +325,9 @@ public final class BudgetTable {
         if (THROTTLED.contains(type)) {
             return Result.of(Result.Kind.NOT_NOW, reason + ": one item takes about 1,000 updates a second");
         }
-        return answer.status() < 500 ? Result.of(Result.Kind.NOT_DONE, reason + ": check CHAT_BUDGET_TABLE, and that the function's role"
-                + " may dynamodb:UpdateItem on it") : Result.of(Result.Kind.UNKNOWN, reason);
+        boolean isRefused = answer.status() >= 400 && answer.status() < 500;
+        return isRefused ? Result.of(Result.Kind.NOT_DONE, reason + ": check CHAT_BUDGET_TABLE, and that the function's role may"
+                + " dynamodb:UpdateItem on it") : Result.of(Result.Kind.UNKNOWN, reason);
     }
 
     /** The attribute {@code used} of an answer; null: it has none. */
