@@ -225,7 +225,7 @@ final class ChatTurn implements Turn {
         if (budgets.isEmpty()) {
             return;
         }
-        reservation = function.ledger().reserve(budgets, request.metering(), rules.prices().of(request.model()));
+        reservation = function.ledger().reserve(budgets, request.metering(), rules.prices().of(request.model()), deadline.left());
         if (reservation.refusal() != null) {
             throw reservation.refusal();
         }
@@ -426,18 +426,23 @@ final class ChatTurn implements Turn {
         } else if (failure != null) {
             usage = failure.usage();
         }
-        if (reservation != null && isWhole(delivery)) {
+        boolean isWhole = isWhole(delivery);
+        if (reservation != null && isWhole && request.metering() != null) {
             estimate();
         }
-        if (isPing) {
-            function.log().skip();
-        } else {
-            function.log().write(line(delivery), !(event instanceof Warmup));
+        try {
+            if (isPing) {
+                function.log().skip();
+            } else {
+                function.log().write(line(delivery), !(event instanceof Warmup));
+            }
+        } finally {
+            if (reservation != null) {
+                function.ledger().settle(reservation, spent(isWhole), Duration.between(Instant.now(), invocation.deadline()));
+            }
+            function.rules().finishReading();
+            JsonLines.setRequestId(null);
         }
-        if (reservation != null) {
-            function.ledger().settle(reservation, spent());
-        }
-        JsonLines.setRequestId(null);
     }
 
     /** Whether an answer came to its end that tells no error. */
@@ -459,7 +464,8 @@ final class ChatTurn implements Turn {
         }
     }
 
-    private Spent spent() {
+    /** @param isWhole whether the answer came to its end */
+    private Spent spent(boolean isWhole) {
         if (!isAsked || failure != null && failure.cost() == Failure.Cost.NOTHING) {
             return Spent.NOTHING;
         }
@@ -469,14 +475,16 @@ final class ChatTurn implements Turn {
         if (usage == null) {
             return Spent.UNKNOWN;
         }
-        boolean isTold = usage.promptTokens() >= 0 || usage.completionTokens() >= 0;
         long prompt = Math.max(0, usage.promptTokens());
         long completion = Math.max(0, usage.completionTokens());
-        Price price = rules.prices().of(answeredModel);
+        // A stream that was cut may have told no more than what it began with.
+        boolean isTold = isWhole ? usage.promptTokens() >= 0 || usage.completionTokens() >= 0 : usage.promptTokens() >= 0 && completion > 0;
+        String model = failure != null ? failure.model() : answeredModel;
+        Price price = rules.prices().of(model);
         price = price == null ? rules.prices().of(usage.model()) : price;
         BigDecimal usd = usage.usd();
         if (usd == null && price == null && isTold) {
-            function.ledger().tellUnpriced(reservation, redaction.of(answeredModel));
+            function.ledger().tellUnpriced(reservation, redaction.of(model));
         }
         return new Spent(true, isTold ? BigDecimal.valueOf(prompt).add(BigDecimal.valueOf(completion)) : null,
                 usd == null && isTold && price != null ? price.of(prompt, completion) : usd);

@@ -48,8 +48,10 @@ final class Rules {
     private final UpstreamKey key;
     private volatile Current current;
     private Map<String, String> texts; // only what reads them uses it
-    private volatile long readAt = System.currentTimeMillis(); // by the clock on the wall, which goes on while the process is frozen
-    private FutureTask<Void> reading;
+    // By the clock on the wall, which goes on while the process is frozen:
+    private volatile long readAt = System.currentTimeMillis();
+    private volatile long triedAt = readAt;
+    private volatile FutureTask<Void> reading;
 
     /**
      * @param environment Lambda's
@@ -89,17 +91,23 @@ final class Rules {
         if (arns.isEmpty()) {
             return new Read(Map.of(), settings);
         }
-        var readings = new TreeMap<String, FutureTask<String>>();
-        arns.forEach((name, arn) -> {
-            var its = new FutureTask<>(() -> Secret.readParameter(name, arn, environment, settings.connectTimeout()));
-            start(its);
-            readings.put(name, its);
-        });
+        var readings = startReading(arns, environment, settings.connectTimeout());
         var texts = new TreeMap<String, String>();
         for (var each : readings.entrySet()) {
             texts.put(each.getKey(), Secret.await(each.getValue()));
         }
         return new Read(texts, settings.stored().with(texts));
+    }
+
+    private static Map<String, FutureTask<String>> startReading(Map<String, String> arns, Map<String, String> environment,
+            Duration connectTimeout) {
+        var readings = new TreeMap<String, FutureTask<String>>();
+        arns.forEach((name, arn) -> {
+            var its = new FutureTask<>(() -> Secret.readParameter(name, arn, environment, connectTimeout));
+            start(its);
+            readings.put(name, its);
+        });
+        return readings;
     }
 
     private static void start(Runnable reading) {
@@ -113,12 +121,19 @@ final class Rules {
         if (stored.arns().isEmpty()) {
             return current;
         }
-        Duration age = age();
-        FutureTask<Void> renewal = age.compareTo(RENEWAL) >= 0 ? renewal(RENEWAL) : null;
+        Duration age = since(readAt);
+        FutureTask<Void> renewal = age.compareTo(RENEWAL) >= 0 ? renewal(RENEWAL_FOR_KEY) : null;
         if (age.compareTo(STALE) >= 0) {
             await(renewal, PATIENCE);
         }
         return current;
+    }
+
+    /** For an invocation that ends: what is being read is read now, since the process may be frozen next, and its connection be lost. */
+    void finishReading() {
+        if (reading != null) {
+            await(reading, PATIENCE);
+        }
     }
 
     /**
@@ -133,9 +148,9 @@ final class Rules {
         return current;
     }
 
-    /** Since the parameters were last read; stale where the clock was set back. */
-    private Duration age() {
-        long millis = System.currentTimeMillis() - readAt;
+    /** How long ago that was; long ago where the clock was set back. */
+    private static Duration since(long time) {
+        long millis = System.currentTimeMillis() - time;
         return millis < 0 ? STALE : Duration.ofMillis(millis);
     }
 
@@ -144,10 +159,10 @@ final class Rules {
         if (reading != null && !reading.isDone()) {
             return reading;
         }
-        if (age().compareTo(interval) < 0) {
+        if (since(triedAt).compareTo(interval) < 0) {
             return null;
         }
-        readAt = System.currentTimeMillis();
+        triedAt = System.currentTimeMillis();
         reading = new FutureTask<>(this::readAgain, null);
         start(reading);
         return reading;
@@ -167,10 +182,12 @@ final class Rules {
     }
 
     private void readAgain() {
-        for (var each : stored.arns().entrySet()) {
+        long begun = System.currentTimeMillis();
+        boolean isRead = true;
+        for (var each : startReading(stored.arns(), environment, connectTimeout).entrySet()) {
             String name = each.getKey();
             try {
-                String text = Secret.readParameter(name, each.getValue(), environment, connectTimeout);
+                String text = Secret.await(each.getValue());
                 if (!text.equals(texts.get(name))) {
                     var changed = new TreeMap<>(texts);
                     changed.put(name, text);
@@ -178,11 +195,16 @@ final class Rules {
                     texts = changed;
                     LOG.infof("chat.%s has changed, and counts from here on", name);
                 }
-            } catch (Secret.Unavailable | Settings.Invalid e) {
+            } catch (Settings.Invalid e) {
+                LOG.errorf("%s; what it held before goes on to count", e.getMessage());
+            } catch (Secret.Unavailable e) {
+                isRead = false;
                 LOG.errorf("%s; what it held before goes on to count", e.getMessage());
             } catch (RuntimeException e) { // never its message, which may quote anything
+                isRead = false;
                 LOG.errorf("chat.%s cannot be read again (%s); what it held before goes on to count", name, e.getClass().getName());
             }
         }
+        readAt = isRead ? begun : readAt;
     }
 }

@@ -101,13 +101,13 @@ public record Settings(Access.Mode auth, List<ClientKey> clientKeys, ByClient<Li
         var auth = read.oneOf(Access.Mode.values(), "auth", "keys", "keys, to iam where the front door authenticates, or to passthrough");
         List<ClientKey> keys = read.clientKeys("client-keys", auth); // who may call: name=sha256hex,...; a name may have several keys
         URI upstream = read.url("url", DEFAULT_URL); // of the upstream, as an OpenAI SDK takes it; a bare host gets /v1
-        // model: of a request that names none. model-aliases: name=model,...: where a request names the left one, the right one is asked.
-        // fallback-models: to be asked, in this order, when the one asked for is not available.
         // What callers may spend: client=AMOUNTunit/period,...; the table in which it is counted; model=IN/OUT,... in dollars per million
         // tokens, where the upstream does not tell its price.
         Budgets budgets = read.budgets("budgets");
-        String table = read.table("budget-table", !budgets.all().isEmpty() || read.stored().containsKey("budgets"));
+        String table = read.table("budget-table", read.isSet("budgets"));
         Prices prices = read.prices("prices");
+        // model: of a request that names none. model-aliases: name=model,...: where a request names the left one, the right one is asked.
+        // fallback-models: to be asked, in this order, when the one asked for is not available.
         Models models = read.models(DEFAULT_MODEL, SUCCESSOR, upstream != null && upstream.toString().equals(DEFAULT_URL + "/v1"));
         var settings = new Settings(auth, keys,
                 // The next three limit everybody; client=value limits that client, or direct, instead.

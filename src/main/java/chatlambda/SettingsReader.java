@@ -159,10 +159,31 @@ final class SettingsReader {
         return new ByClient<>(everybodys, own);
     }
 
+    /** The same with one number each; 0 where none is given. */
+    ByClient<Long> numbers(String name) {
+        ByClient<List<String>> texts = texts(name);
+        long everybodys = texts.everybodys().isEmpty() ? 0 : number(name, "", texts.everybodys());
+        var own = new HashMap<String, Long>();
+        for (var entry : texts.own().entrySet()) {
+            own.put(entry.getKey(), number(name, " for " + entry.getKey(), entry.getValue()));
+        }
+        return new ByClient<>(everybodys, own);
+    }
+
+    private long number(String name, String whose, List<String> values) {
+        String text = String.join(",", values);
+        if (NUMBER.matcher(text).matches()) {
+            return Long.parseLong(text);
+        }
+        problem(name, "is \"" + text + "\"" + whose + ", not one whole number above 0", "set it to a number such as 100000");
+        return 0;
+    }
+
     /** Where a parameter holds the clients' keys they come and go, and other settings may name any. */
     private boolean isClient(String client) {
         boolean clientsVary = stored.containsKey("client-keys") || read.contains("client-keys");
-        return clients.contains(client) || clientsVary && CLIENT.matcher(client).matches();
+        return clients.contains(client)
+                || clientsVary && CLIENT.matcher(client).matches() && !Access.RESERVED.contains(client);
     }
 
     /** {@code client=AMOUNTunit/period}, separated by commas. */
@@ -172,8 +193,8 @@ final class SettingsReader {
             int equals = item.indexOf('=');
             String client = item.substring(0, Math.max(0, equals)).strip();
             Budget budget = budget(name, item, client, item.substring(equals + 1).strip());
-            if (budget != null && budgets.stream().anyMatch(each -> each.client().equals(client) && each.unit() == budget.unit()
-                    && each.period() == budget.period())) {
+            if (budget != null && budgets.stream().anyMatch(each -> each.client().equals(client)
+                    && each.isFor(budget.unit(), budget.period()))) {
                 problem(name, "has two budgets of " + client + " in " + budget.unit().label() + " for a " + budget.period().label(),
                         "leave one of them");
             }
@@ -190,7 +211,7 @@ final class SettingsReader {
         Matcher parts = AMOUNT.matcher(amount);
         Unit unit = parts.matches() ? named(Unit.values(), parts.group(2)) : null;
         Period period = parts.matches() ? named(Period.values(), parts.group(3)) : null;
-        if (unit == null || period == null || unit != Unit.USD && amount.indexOf('.') >= 0) {
+        if (client.isEmpty() || unit == null || period == null || unit != Unit.USD && amount.indexOf('.') >= 0) {
             return problem(name, "has the item \"" + item + "\", which is no budget", remedy);
         }
         if (!BUDGETED.contains(client) && !isClient(client)) {
@@ -211,6 +232,12 @@ final class SettingsReader {
             }
         }
         return null;
+    }
+
+    /** Whether it is set to something, right or wrong. */
+    boolean isSet(String name) {
+        String text = given.apply(name);
+        return text != null && !text.isBlank();
     }
 
     /** @param isRequired whether there are budgets, or may be */
@@ -245,26 +272,6 @@ final class SettingsReader {
     /** ARNs of the parameters that hold settings' texts, by the settings' names. */
     Map<String, String> stored() {
         return stored;
-    }
-
-    /** The same with one number each; 0 where none is given. */
-    ByClient<Long> numbers(String name) {
-        ByClient<List<String>> texts = texts(name);
-        long everybodys = texts.everybodys().isEmpty() ? 0 : number(name, "", texts.everybodys());
-        var own = new HashMap<String, Long>();
-        for (var entry : texts.own().entrySet()) {
-            own.put(entry.getKey(), number(name, " for " + entry.getKey(), entry.getValue()));
-        }
-        return new ByClient<>(everybodys, own);
-    }
-
-    private long number(String name, String whose, List<String> values) {
-        String text = String.join(",", values);
-        if (NUMBER.matcher(text).matches()) {
-            return Long.parseLong(text);
-        }
-        problem(name, "is \"" + text + "\"" + whose + ", not one whole number above 0", "set it to a number such as 100000");
-        return 0;
     }
 
     /** What an OpenAI SDK takes as its base URL: a bare host gets {@code /v1}; a chat endpoint's address is taken without its route. */

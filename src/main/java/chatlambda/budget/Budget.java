@@ -20,7 +20,8 @@ public record Budget(String client, BigDecimal limit, Unit unit, Period period) 
         return client.equals(ALL);
     }
 
-    boolean isFor(Unit its, Period lasting) {
+    /** Whether it counts that unit for that period. */
+    public boolean isFor(Unit its, Period lasting) {
         return unit == its && period == lasting;
     }
 

@@ -25,6 +25,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * The DynamoDB table with what has been used of each budget: one item for each client, unit, period and window. Updates go out all at
@@ -34,11 +35,9 @@ import java.util.concurrent.TimeoutException;
  */
 public final class BudgetTable {
 
-    /** How long all of it may take, connections and one more try included. */
-    private static final Duration LIMIT = Duration.ofSeconds(1);
     private static final long PAUSE_MILLIS = 50;
-    /** Of a number; DynamoDB's have 38 at most. */
-    private static final int MAX_DIGITS = 130;
+    /** Characters of a number, and its decimals: DynamoDB's have 38 digits, and exponents from -130 to 125. */
+    private static final int MAX_DIGITS = 170;
     private static final String SERVICE = "dynamodb";
     private static final String TARGET = "DynamoDB_20120810.UpdateItem";
     private static final String TYPE = "application/x-amz-json-1.0";
@@ -127,10 +126,18 @@ public final class BudgetTable {
         thread.start();
     }
 
-    /** Makes all these updates, within 1 s; what was certainly not done and may be now is tried once more. */
-    List<Result> update(List<Update> updates) {
-        long end = System.nanoTime() + LIMIT.toNanos();
+    /**
+     * Makes all these updates. What was certainly not done, and may be a moment later, is tried once more.
+     *
+     * @param limit how long all of it may take, connections included
+     * @return one for each, in their order
+     */
+    List<Result> update(List<Update> updates, Duration limit) {
+        long end = System.nanoTime() + limit.toNanos();
         List<Result> results = tryOnce(updates, end);
+        if (results.stream().anyMatch(result -> result.kind == Result.Kind.REFUSED)) {
+            return results; // what else could be reserved would be given back
+        }
         var again = new ArrayList<Integer>();
         for (int i = 0; i < results.size(); i++) {
             if (results.get(i).kind == Result.Kind.NOT_NOW) {
@@ -165,9 +172,6 @@ public final class BudgetTable {
         for (Update update : updates) {
             calls.add(new Call(update, end));
         }
-        for (Call call : calls) { // those that found a connection have sent theirs by now
-            call.sendOnNew();
-        }
         var results = new ArrayList<Result>();
         for (Call call : calls) {
             results.add(call.result());
@@ -180,65 +184,54 @@ public final class BudgetTable {
 
         private final Update update;
         private final long end;
-        private TableConnection connection;
-        private FutureTask<TableConnection> opening;
-        private Result failed;
+        /** Whether the update goes out, or never will: whoever sets it first says which. */
+        private final AtomicBoolean decided = new AtomicBoolean();
+        private final FutureTask<TableConnection> sending;
 
         Call(Update update, long end) {
             this.update = update;
             this.end = end;
-            connection = takeKept();
-            if (connection != null) {
-                send();
-            } else {
-                opening = new FutureTask<>(() -> open(end));
-                start(opening);
-            }
-        }
-
-        private void send() {
-            try {
-                connection.send(request(update));
-            } catch (IOException e) {
-                connection.close();
-                failed = Result.of(Result.Kind.NOT_NOW, reason(e));
-            }
-        }
-
-        void sendOnNew() {
-            if (opening == null) {
+            TableConnection found = takeKept();
+            this.sending = new FutureTask<>(() -> send(found));
+            if (found != null) {
+                sending.run();
                 return;
             }
             try {
-                connection = opening.get(Math.max(0, end - System.nanoTime()), TimeUnit.NANOSECONDS);
-                send();
-            } catch (TimeoutException e) {
-                giveUp();
-                failed = Result.of(Result.Kind.NOT_NOW, reason(new SocketTimeoutException()));
-            } catch (ExecutionException e) {
-                boolean isKnown = e.getCause() instanceof IOException;
-                failed = Result.of(Result.Kind.NOT_NOW, isKnown ? reason((IOException) e.getCause()) : e.getCause().getClass().getName());
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                giveUp();
-                failed = Result.of(Result.Kind.NOT_DONE, "interrupted");
+                start(sending);
+            } catch (OutOfMemoryError e) { // there can be no more threads
+                sending.run();
             }
         }
 
-        /** Nobody waits any more: a connection that comes all the same is closed. */
-        private void giveUp() {
-            start(() -> {
-                try {
-                    opening.get().close();
-                } catch (ExecutionException | InterruptedException e) {
-                    // there is none
+        /** @param found null: one is to be opened */
+        private TableConnection send(TableConnection found) throws IOException {
+            TableConnection connection = found != null ? found : open(end);
+            try {
+                byte[] request = request(update);
+                if (System.nanoTime() - end >= 0 || !decided.compareAndSet(false, true)) {
+                    throw new SocketTimeoutException();
                 }
-            });
+                connection.send(request);
+                return connection;
+            } catch (IOException | RuntimeException e) {
+                connection.close();
+                throw e;
+            }
         }
 
         Result result() {
-            if (failed != null) {
-                return failed;
+            TableConnection connection;
+            try {
+                connection = sent();
+            } catch (ExecutionException e) {
+                boolean isKnown = e.getCause() instanceof IOException;
+                return Result.of(Result.Kind.NOT_NOW, isKnown ? reason((IOException) e.getCause()) : e.getCause().getClass().getName());
+            } catch (TimeoutException e) {
+                return Result.of(Result.Kind.NOT_NOW, reason(new SocketTimeoutException()));
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return Result.of(decided.compareAndSet(false, true) ? Result.Kind.NOT_DONE : Result.Kind.UNKNOWN, "interrupted");
             }
             try {
                 TableConnection.Answer answer = connection.receive(end);
@@ -246,7 +239,7 @@ public final class BudgetTable {
                     connection.close();
                     return Result.of(Result.Kind.UNKNOWN, "the table's service closed the connection before it answered");
                 }
-                kept.push(connection);
+                keep(connection);
                 return read(answer);
             } catch (SocketTimeoutException e) {
                 connection.close();
@@ -255,6 +248,29 @@ public final class BudgetTable {
                 connection.close();
                 return Result.of(Result.Kind.UNKNOWN, "the table's service closed the connection amid its answer, or does not speak HTTP");
             }
+        }
+
+        /** @throws TimeoutException nothing was sent in time, nor will be */
+        private TableConnection sent() throws ExecutionException, InterruptedException, TimeoutException {
+            try {
+                return sending.get(Math.max(0, end - System.nanoTime()), TimeUnit.NANOSECONDS);
+            } catch (TimeoutException e) {
+                if (decided.compareAndSet(false, true)) {
+                    throw e;
+                }
+                return sending.get(); // it goes out in this moment
+            }
+        }
+    }
+
+    /** With it goes one of those from a busier time, if nobody has used that for too long. */
+    private void keep(TableConnection connection) {
+        kept.push(connection);
+        TableConnection last = kept.pollLast();
+        if (last != null && last.isExpired(keepAlive)) {
+            last.close();
+        } else if (last != null) {
+            kept.addLast(last);
         }
     }
 
@@ -339,8 +355,8 @@ public final class BudgetTable {
                 }
                 boolean isNumber = parser.nextToken() == JsonToken.START_OBJECT && "N".equals(parser.nextFieldName())
                         && parser.nextToken() == JsonToken.VALUE_STRING;
-                var used = isNumber ? new BigDecimal(parser.getText()) : null;
-                return used == null || used.precision() > MAX_DIGITS || Math.abs(used.scale()) > MAX_DIGITS ? null : used;
+                var used = isNumber && parser.getTextLength() <= MAX_DIGITS ? new BigDecimal(parser.getText()) : null;
+                return used == null || Math.abs(used.scale()) > MAX_DIGITS ? null : used;
             }
             return null;
         } catch (IOException | NumberFormatException e) {
@@ -354,7 +370,7 @@ public final class BudgetTable {
             return "the name of the table's service is not known (AWS_REGION, AWS_ENDPOINT_URL_DYNAMODB)";
         }
         if (failure instanceof SocketTimeoutException) {
-            return "the table's service did not answer within " + LIMIT.toMillis() + " ms";
+            return "the table's service did not answer in time";
         }
         String message = failure.getMessage() == null ? "" : ": " + failure.getMessage();
         return "the table's service cannot be reached: " + failure.getClass().getSimpleName() + message;

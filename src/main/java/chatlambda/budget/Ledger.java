@@ -37,6 +37,10 @@ public final class Ledger {
         ALLOW
     }
 
+    /** How long reserving may take, and settling. */
+    private static final Duration LIMIT = Duration.ofSeconds(1);
+    /** What is left of that, at least, once the invocation's time is over. */
+    private static final Duration LATE = Duration.ofMillis(200);
     /** How many models may be told of that have no price. */
     private static final int MAX_MODELS = 100;
 
@@ -58,9 +62,10 @@ public final class Ledger {
      *
      * @param budgets the caller's
      * @param price of the model that is asked; null: not known, and no dollars are reserved
+     * @param left of the invocation's time
      * @return to be settled in any case, also where it refuses the request
      */
-    public Reservation reserve(List<Budget> budgets, Metering request, Price price) {
+    public Reservation reserve(List<Budget> budgets, Metering request, Price price, Duration left) {
         Instant now = clock.instant();
         var shares = new ArrayList<Share>();
         for (Budget budget : budgets) {
@@ -73,7 +78,7 @@ public final class Ledger {
             return new Reservation(shares, refusal(shares, now));
         }
         List<Result> results = table.update(shares.stream().map(share -> new Update(share.item(), share.window().expires(), share.amount(),
-                share.budget().limit().subtract(share.amount()))).toList());
+                share.budget().limit().subtract(share.amount()))).toList(), limit(left));
         for (int i = 0; i < results.size(); i++) {
             Share asked = shares.get(i);
             shares.set(i, new Share(asked.budget(), asked.window(), asked.amount(), results.get(i)));
@@ -125,8 +130,17 @@ public final class Ledger {
         return ChatError.budgetUnavailable(CANNOT_ASK).with("retry-after", RETRY_SECONDS);
     }
 
-    /** Settles a reservation, within 1 s; what that could not be done for is an error in the log, with its amounts. */
-    public void settle(Reservation reservation, Spent spent) {
+    private static Duration limit(Duration left) {
+        Duration limit = left.compareTo(LIMIT) < 0 ? left : LIMIT;
+        return limit.compareTo(LATE) < 0 ? LATE : limit;
+    }
+
+    /**
+     * Settles a reservation, within 1 s; what that could not be done for is an error in the log, with its amounts.
+     *
+     * @param left of the invocation's time
+     */
+    public void settle(Reservation reservation, Spent spent, Duration left) {
         var changed = new ArrayList<Share>();
         var updates = new ArrayList<Update>();
         for (Share share : reservation.shares()) {
@@ -147,7 +161,7 @@ public final class Ledger {
         if (updates.isEmpty()) {
             return;
         }
-        List<Result> results = table.update(updates);
+        List<Result> results = table.update(updates, limit(left));
         for (int i = 0; i < results.size(); i++) {
             Result result = results.get(i);
             if (result.kind() != Result.Kind.DONE) {
@@ -161,11 +175,11 @@ public final class Ledger {
     /**
      * Tells the operator, once for each model, that what it answers is not counted in dollars.
      *
-     * @param model without the upstream's key
+     * @param model without the upstream's key; null: not known
      */
     public void tellUnpriced(Reservation reservation, String model) {
         boolean isPriced = reservation.shares().stream().noneMatch(share -> share.budget().unit() == Unit.USD);
-        if (!isPriced && unpriced.size() < MAX_MODELS && unpriced.add(model)) {
+        if (!isPriced && model != null && unpriced.size() < MAX_MODELS && unpriced.add(model)) {
             LOG.warnf("what %s answers is not counted in dollars, since neither the upstream nor chat.prices (CHAT_PRICES) tells its price:"
                     + " add it there", model);
         }

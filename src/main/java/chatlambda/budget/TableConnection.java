@@ -26,6 +26,8 @@ final class TableConnection implements Closeable {
 
     /** Bytes of an answer; DynamoDB's to an update has a few hundred. */
     private static final int MAX_ANSWER = 64 * 1024;
+    /** Of its length. */
+    private static final int MAX_DIGITS = 5;
 
     /** An answer of any status. */
     record Answer(int status, byte[] body) {
@@ -71,10 +73,15 @@ final class TableConnection implements Closeable {
         }
     }
 
+    /** Whether it has been idle for too long. */
+    boolean isExpired(Duration keepAlive) {
+        long idle = System.currentTimeMillis() - lastUsed;
+        return idle < 0 || idle > keepAlive.toMillis();
+    }
+
     /** Whether it may take a request: it has not been idle for too long, and its peer has not closed it. */
     boolean isUsable(Duration keepAlive) {
-        long idle = System.currentTimeMillis() - lastUsed;
-        boolean isLive = idle >= 0 && idle <= keepAlive.toMillis() && !reader.hasMore() && wire.isOpen();
+        boolean isLive = !isExpired(keepAlive) && !reader.hasMore() && wire.isOpen();
         return isLive && (tls || wire.from == wire.to); // below TLS there are messages of its own; else it is an answer that nobody awaits
     }
 
@@ -105,8 +112,12 @@ final class TableConnection implements Closeable {
         if (head == null) {
             return null;
         }
+        String length = head.field("content-length");
+        if (length != null && length.length() > MAX_DIGITS) {
+            throw new IOException("an answer of more than " + MAX_ANSWER + " bytes");
+        }
         var answer = new Answer(head.status(), reader.body(head));
-        boolean hasLength = head.isChunked() || head.field("content-length") != null;
+        boolean hasLength = head.isChunked() || length != null;
         lastUsed = head.closes() || !hasLength ? 0 : System.currentTimeMillis();
         return answer;
     }
@@ -162,10 +173,13 @@ final class TableConnection implements Closeable {
         boolean isOpen() {
             try {
                 channel.configureBlocking(false);
-                int read = to < ahead.length ? channel.read(ByteBuffer.wrap(ahead, to, ahead.length - to)) : -1;
+                int read;
+                do { // to the end: ahead of it TLS sends a word of its own
+                    read = to < ahead.length ? channel.read(ByteBuffer.wrap(ahead, to, ahead.length - to)) : -1;
+                    to += Math.max(0, read);
+                } while (read > 0);
                 channel.configureBlocking(true);
-                to += Math.max(0, read);
-                return read >= 0;
+                return read == 0;
             } catch (IOException e) {
                 return false;
             }
@@ -191,8 +205,11 @@ final class TableConnection implements Closeable {
                 }
                 from = 0;
                 to = 0;
-                channel.socket().setSoTimeout(millisLeft());
-                return channel.socket().getInputStream().read(bytes, offset, length);
+                InputStream arriving = channel.socket().getInputStream();
+                if (arriving.available() == 0) { // what has arrived is read, however late
+                    channel.socket().setSoTimeout(millisLeft());
+                }
+                return arriving.read(bytes, offset, length);
             }
 
             @Override

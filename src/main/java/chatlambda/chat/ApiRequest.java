@@ -18,7 +18,7 @@ import java.util.Map;
  * @param body the JSON object that goes upstream, in UTF-8; empty on {@link Route#MODELS}
  * @param model the model that the body names; null on {@link Route#MODELS}
  * @param stream whether the body asks for a stream of events
- * @param metering for budgets; null: the caller has none
+ * @param metering for budgets of tokens or dollars; null: the caller has none
  */
 public record ApiRequest(Route route, byte[] body, String model, boolean stream, Metering metering) {
 

@@ -36,9 +36,9 @@ final class ChunkReader extends StreamReader {
     }
 
     private void readChoices(JsonParser parser, UsageReader members) throws IOException {
-        boolean isEmpty = true;
+        boolean areNone = true;
         for (JsonToken item; (item = parser.nextToken()) != JsonToken.END_ARRAY;) {
-            isEmpty = false;
+            areNone = false;
             if (item != JsonToken.START_OBJECT) {
                 parser.skipChildren();
                 continue;
@@ -66,9 +66,7 @@ final class ChunkReader extends StreamReader {
                 finished.add(index);
             }
         }
-        if (isEmpty) {
-            noChoices();
-        }
+        noteChoices(areNone);
     }
 
     /** Its end tells all that is needed. */

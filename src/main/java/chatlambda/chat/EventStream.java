@@ -161,7 +161,7 @@ public final class EventStream {
             if (b == '\n' || b == '\r') {
                 afterCr = b == '\r';
                 if (lineIsEmpty && hasFields) {
-                    afterHidden = isHidden(bytes, event, i);
+                    afterHidden = endEvent(bytes, event, i);
                     if (afterHidden) {
                         hidden.add(new int[] { event, i + 1 });
                     }
@@ -188,15 +188,15 @@ public final class EventStream {
         return ready;
     }
 
-    /** Reads an event's end, and returns whether it does not go on. */
-    private boolean isHidden(byte[] bytes, int from, int to) {
+    /** Takes in the event that ends there, and returns whether it does not go on. */
+    private boolean endEvent(byte[] bytes, int from, int to) {
         if (flowing != null) {
             flowing.read(bytes, from, to);
             flowing.tell(reader);
             return false;
         }
         hasLarge |= to - from > MAX_HELD;
-        return judge(data(bytes, from, to));
+        return take(data(bytes, from, to));
     }
 
     /**
@@ -247,8 +247,8 @@ public final class EventStream {
         return new Data(text.toByteArray(), type);
     }
 
-    /** Returns whether it tells the usage only, which nobody but the function asked for. */
-    private boolean judge(Data data) {
+    /** Takes in what an event says, and returns whether it tells the usage only, which nobody but the function asked for. */
+    private boolean take(Data data) {
         if (data.text.length == 0) {
             return false; // an event without data is none
         }
@@ -369,7 +369,7 @@ public final class EventStream {
         if (flowing == null) {
             Data rest = data(buffer, 0, length);
             isWhole = rest.isMarker() || isClean && rest.isJson();
-            boolean isHidden = isWhole && judge(rest);
+            boolean isHidden = isWhole && take(rest);
             if (markerIsEarly || isHidden) {
                 return false;
             }

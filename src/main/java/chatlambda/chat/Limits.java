@@ -3,7 +3,7 @@ package chatlambda.chat;
 import java.util.List;
 
 /**
- * What one request of a client may ask for. Nothing is counted over several requests.
+ * What one request of a client may ask for. What several may take together is for budgets to say.
  *
  * @param models globs of the allowed models, in which {@code *} stands for any number of characters that a model's name may have; empty:
  *        any model
@@ -43,7 +43,7 @@ public record Limits(List<String> models, long requestBytes, long tokens, String
 
     /** Whether the request's token limit matters, and so must be a number. */
     boolean dependOnTokens() {
-        return tokens > 0 || counted != Counted.NOTHING;
+        return tokens > 0 || counted == Counted.USAGE;
     }
 
     /** The member in which a token limit goes upstream. */

@@ -17,6 +17,7 @@ import java.util.Set;
 /** One pass over the body of a request: it is checked, and what is to be replaced or filled in of it is noted. For one request. */
 final class RequestScan {
 
+    private static final String BACKGROUND = "background";
     private static final String STREAM_OPTIONS = "stream_options";
     private static final byte[] INCLUDED = "{\"include_usage\":true}".getBytes(StandardCharsets.US_ASCII);
     private static final byte[] TRUE = "true".getBytes(StandardCharsets.US_ASCII);
@@ -64,16 +65,20 @@ final class RequestScan {
         this.parser = parser;
         this.limits = limits;
         this.example = example;
-        this.limited = limits.dependOnMembers() ? limited(route) : Map.of();
+        this.limited = limited(route, limits);
     }
 
-    private static Map<String, String> limited(Route route) {
+    private static Map<String, String> limited(Route route, Limits limits) {
+        if (!limits.dependOnMembers()) {
+            boolean isCounted = limits.counted() != Limits.Counted.NOTHING;
+            return isCounted && route == Route.RESPONSES ? Map.of(BACKGROUND, BACKGROUND) : Map.of();
+        }
         var limited = new HashMap<String, String>();
         var known = new ArrayList<>(route.tokenLimits());
         known.addAll(List.of("model", "n"));
         if (route == Route.RESPONSES) {
-            known.add("background");
-        } else if (route == Route.CHAT) {
+            known.add(BACKGROUND);
+        } else if (route == Route.CHAT && limits.counted() == Limits.Counted.USAGE) {
             known.add(STREAM_OPTIONS);
         }
         known.forEach(name -> limited.put(plain(name), name));
@@ -128,8 +133,7 @@ final class RequestScan {
         if (!added.isEmpty()) {
             edits.add(0, new Edit(brace + 1, brace + 1, added.toBytes())); // ahead of a name that begins there
         }
-        var metering = limits.counted() == Limits.Counted.NOTHING ? null
-                : Metering.of(body, answerTokens * choices, usageAdded);
+        var metering = limits.counted() == Limits.Counted.USAGE ? Metering.of(body, answerTokens * choices, usageAdded) : null;
         return new ApiRequest(route, edits.isEmpty() ? body : edited(body), real, streams, metering);
     }
 
@@ -186,7 +190,8 @@ final class RequestScan {
         if (!seen.add(name)) {
             throw ChatError.invalid(400, name, name + " is there twice: say it once");
         }
-        if (known.equals("background") && limits.dependOnTokens() && value != JsonToken.VALUE_FALSE && value != JsonToken.VALUE_NULL) {
+        boolean isPaid = limits.dependOnTokens() || limits.counted() != Limits.Counted.NOTHING;
+        if (known.equals(BACKGROUND) && isPaid && value != JsonToken.VALUE_FALSE && value != JsonToken.VALUE_NULL) {
             throw ChatError.invalid(400, name, "background is not for a caller with a token cap or a budget, since what it costs comes"
                     + " after the answer: leave it out");
         }

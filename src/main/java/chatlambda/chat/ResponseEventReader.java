@@ -89,6 +89,14 @@ final class ResponseEventReader extends StreamReader {
         }
     }
 
+    /** Its other events repeat what was said, or the request. */
+    @Override
+    void countLarge(long bytes) {
+        if (type != null && type.endsWith(".delta")) {
+            super.countLarge(bytes);
+        }
+    }
+
     @Override
     void readBeginning(byte[] data, String itsType) {
         begin(data, itsType);

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -14,6 +15,7 @@ import java.util.regex.Pattern;
  */
 abstract class StreamReader {
 
+    private static final Set<String> KINDS = Set.of("role", "type", "id");
     /** A name within a JSON string would have a backslash before its quote. */
     private static final Pattern OF_USAGE = Pattern.compile("[\\s{,]\"(usage|meta)\"\\s*:\\s*(?=\\{)");
 
@@ -23,9 +25,12 @@ abstract class StreamReader {
     /** Whether {@link #deltaTokens} are counted. */
     private boolean counts;
     private long deltaTokens;
-    /** Of the current event: whether its member {@code choices} is an empty array, and whether it tells the usage. */
+    /** Of the current event: whether it has an empty array of choices, or choices, and whether it tells the usage, and no error. */
     private boolean hasNoChoices;
+    private boolean hasChoices;
     private boolean hasUsage;
+    /** Bytes of the current event's texts; -1: it has none to be counted. */
+    private long deltaBytes;
 
     StreamReader(Route route) {
         this.route = route;
@@ -55,7 +60,9 @@ abstract class StreamReader {
     final boolean scan(byte[] data, String type) {
         boolean tellsError = "error".equals(type);
         hasNoChoices = false;
+        hasChoices = false;
         hasUsage = false;
+        deltaBytes = -1;
         var members = new UsageReader(route);
         try (JsonParser parser = Json.parser(data)) {
             boolean isObject = parser.nextToken() == JsonToken.START_OBJECT;
@@ -71,6 +78,8 @@ abstract class StreamReader {
             // it goes to the client as it is
         }
         usage = usage.followedBy(members.usage());
+        hasUsage &= !tellsError;
+        deltaTokens += deltaBytes < 0 ? 0 : Math.max(1, Metering.tokens(deltaBytes));
         return tellsError;
     }
 
@@ -82,18 +91,19 @@ abstract class StreamReader {
      */
     abstract void readMember(String name, JsonParser parser, byte[] data, UsageReader members) throws IOException;
 
-    /** Notes that the current event has an empty array of choices. */
-    final void noChoices() {
-        hasNoChoices = true;
+    /** Notes that the current event has an array of choices, and whether it is empty. */
+    final void noteChoices(boolean areNone) {
+        hasNoChoices |= areNone;
+        hasChoices |= !areNone;
     }
 
     /** Whether the last event tells the usage and nothing else, as {@code include_usage} asks for it. */
     final boolean isOnlyUsage() {
-        return hasNoChoices && hasUsage;
+        return hasNoChoices && !hasChoices && hasUsage;
     }
 
     /**
-     * Counts the texts of a member {@code delta}, in objects and arrays too, if they are to be counted.
+     * Counts the texts of a member {@code delta}, in objects and arrays too, if they are to be counted; what names its kind is no text.
      *
      * @param parser on its value; afterwards on that value or its end
      */
@@ -101,7 +111,7 @@ abstract class StreamReader {
         if (!counts) {
             return;
         }
-        long bytes = 0;
+        long bytes = Math.max(0, deltaBytes);
         int depth = 0;
         do {
             JsonToken token = parser.currentToken();
@@ -109,19 +119,19 @@ abstract class StreamReader {
                 depth++;
             } else if (token.isStructEnd()) {
                 depth--;
-            } else if (token == JsonToken.VALUE_STRING) {
+            } else if (token == JsonToken.VALUE_STRING && !KINDS.contains(String.valueOf(parser.currentName()))) {
                 bytes += parser.getText().getBytes(StandardCharsets.UTF_8).length;
             }
         } while (depth > 0 && parser.nextToken() != null);
-        deltaTokens += Math.max(1, Metering.tokens(bytes));
+        deltaBytes = bytes;
     }
 
-    /** Counts so many bytes of an event that is too large to be kept. */
-    final void countLarge(long bytes) {
-        deltaTokens += Metering.tokens(bytes);
+    /** Counts so many bytes of an event that is too large to be kept, if it may be one of text. */
+    void countLarge(long bytes) {
+        deltaTokens += counts ? Metering.tokens(bytes) : 0;
     }
 
-    /** How many tokens the answer's texts are taken for. */
+    /** How many tokens the answer's texts are taken for, if they are counted. */
     final long deltaTokens() {
         return deltaTokens;
     }

@@ -21,6 +21,8 @@ public record Usage(long promptTokens, long completionTokens, long reasoningToke
     public static final Usage NONE = new Usage(-1, -1, -1, null, null);
 
     private static final int DECIMALS = 18;
+    /** Characters of a price. */
+    private static final int MAX_LENGTH = 64;
     private static final BigDecimal MAX_PRICE = new BigDecimal(1_000_000_000);
     private static final BigDecimal MIN_PRICE = BigDecimal.ONE.movePointLeft(DECIMALS);
 
@@ -50,13 +52,11 @@ public record Usage(long promptTokens, long completionTokens, long reasoningToke
                 later.model == null ? model : later.model);
     }
 
-    /** Whether the answer tells how many tokens it took, or what it costs. */
-    public boolean isTold() {
-        return promptTokens >= 0 || completionTokens >= 0 || usd != null;
-    }
-
     /** Null for what cannot be a price. */
     static BigDecimal price(String usd) {
+        if (usd.length() > MAX_LENGTH) { // the time that is taken to read it grows with the square of its length
+            return null;
+        }
         try {
             var price = new BigDecimal(usd);
             if (price.signum() < 0 || price.compareTo(MAX_PRICE) > 0) {

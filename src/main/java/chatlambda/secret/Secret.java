@@ -29,7 +29,7 @@ public class Secret implements UpstreamKey {
     /** Well below the 10 s that Lambda gives a start. */
     private static final Duration READ_TIMEOUT = Duration.ofSeconds(5);
 
-    private final Stored stored;
+    private final StoredText stored;
     private volatile String value;
     private Instant renewed = Instant.EPOCH;
     private FutureTask<Void> renewal;
@@ -45,7 +45,7 @@ public class Secret implements UpstreamKey {
     }
 
     Secret(String arn, Map<String, String> environment, Duration connectTimeout) {
-        this.stored = new Stored("api-key", arn, environment, connectTimeout);
+        this.stored = new StoredText("api-key", arn, environment, connectTimeout);
     }
 
     /** Whether a setting is meant as the name of a key, rather than as one. */
@@ -72,7 +72,7 @@ public class Secret implements UpstreamKey {
      */
     public static String readParameter(String setting, String arn, Map<String, String> environment, Duration connectTimeout)
             throws Unavailable {
-        var stored = new Stored(setting, arn, environment, connectTimeout);
+        var stored = new StoredText(setting, arn, environment, connectTimeout);
         String text = stored.read(READ_TIMEOUT);
         if (text.isBlank()) {
             throw stored.unavailable("it holds no text: store the setting's in it");

@@ -161,7 +161,7 @@ public final class Attempts {
     private void requireTime() throws Failure {
         if (deadline.isOver()) {
             var none = new Failure(ChatError.timeout("no time left to ask the upstream: raise the function's timeout"
-                    + " (Timeout in template.yaml)")).unsent();
+                    + " (Timeout in template.yaml)")).withCost(Failure.Cost.NOTHING);
             throw last(failure != null ? failure : none);
         }
     }

@@ -158,9 +158,10 @@ public final class CompletionStream implements Answer, Closeable {
         return head.told(events.error());
     }
 
-    /** What the stream has told of what it took. */
+    /** What the stream has told of what it took. Its head was sent before that was known: its price counts where no event has one. */
     public Usage usage() {
-        return head.redacted(events.usage()).withPrice(headers.get(Usage.PRICE));
+        Usage told = head.redacted(events.usage());
+        return told.usd() != null ? told : told.withPrice(headers.get(Usage.PRICE));
     }
 
     /** How many tokens its texts are taken for; 0 where nobody counts. */

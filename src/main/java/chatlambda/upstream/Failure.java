@@ -73,9 +73,9 @@ public final class Failure extends Exception {
         this.usage = usage;
     }
 
-    /** The same before which nothing was sent. */
-    Failure unsent() {
-        return new Failure(error, retryability, getMessage(), requests, model, Cost.NOTHING, usage);
+    /** The same that has cost so much. */
+    Failure withCost(Cost its) {
+        return new Failure(error, retryability, getMessage(), requests, model, its, usage);
     }
 
     /** The same after an answer that told so much of what it took. */

@@ -299,8 +299,9 @@ public final class Upstream {
     }
 
     private Failure late(Exchange exchange, Deadline bound) {
+        exchange.close(); // from here on nothing of it goes out
         var late = new Failure(ChatError.timeout(reasons.late(bound)));
-        return exchange.nothingSent() ? late.unsent() : late;
+        return exchange.nothingSent() ? late.withCost(Failure.Cost.NOTHING) : late;
     }
 
     private static void addHeaders(MultiMap headers, Exchange exchange, String key) {

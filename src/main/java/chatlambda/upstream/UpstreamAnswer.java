@@ -119,8 +119,9 @@ record UpstreamAnswer(Route route, int status, Map<String, String> headers, byte
     }
 
     private Failure unsupported(String coding) {
-        return new Failure(ChatError.unusable("unsupported_encoding", "the upstream's answer has the content coding " + quote(coding)
+        var failure = new Failure(ChatError.unusable("unsupported_encoding", "the upstream's answer has the content coding " + quote(coding)
                 + ", although the request asks for none: set one that compresses nothing between the two").with(passedOn()));
+        return isSuccess() ? failure : failure.withCost(Failure.Cost.REQUEST);
     }
 
     /**
@@ -254,7 +255,7 @@ record UpstreamAnswer(Route route, int status, Map<String, String> headers, byte
 
     private Failure unusable(String what) {
         return new Failure(ChatError.unusable("the upstream answered " + status + " with a body that " + what
-                + " (" + describedBody() + ")").with(passedOn()));
+                + " (" + describedBody() + ")").with(passedOn())).withCost(isSuccess() ? Failure.Cost.UNKNOWN : Failure.Cost.REQUEST);
     }
 
     private String describedBody() {

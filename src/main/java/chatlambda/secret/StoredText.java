@@ -15,7 +15,7 @@ import java.util.Map;
  * @param arn of the secret or the parameter
  * @param environment Lambda's: credentials, and variables that name other endpoints than AWS's own
  */
-record Stored(String setting, String arn, Map<String, String> environment, Duration connectTimeout) {
+record StoredText(String setting, String arn, Map<String, String> environment, Duration connectTimeout) {
 
     /** @return empty where it holds no text */
     String read(Duration timeout) throws Unavailable {
