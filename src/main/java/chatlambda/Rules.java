@@ -50,7 +50,7 @@ final class Rules {
     private Map<String, String> texts; // only what reads them uses it
     // By the clock on the wall, which goes on while the process is frozen:
     private volatile long readAt = System.currentTimeMillis();
-    private volatile long triedAt = readAt;
+    private volatile long triedAt; // the start's reading does not count: a key may have been added since
     private volatile FutureTask<Void> reading;
 
     /**

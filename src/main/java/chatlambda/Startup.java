@@ -54,12 +54,8 @@ public final class Startup {
             Optional<TlsConfiguration> tls, Vertx vertx) throws Secret.Unavailable, Settings.Invalid {
         var table = settings.hasBudgets() ? new BudgetTable(settings.budgetTable(), environment, settings.connectTimeout(),
                 settings.keepAlive()) : null;
-        var preparing = new FutureTask<>(() -> prepared(settings, environment, table));
-        if (settings.stored().arns().isEmpty()) {
-            preparing.run();
-        } else {
-            start(preparing);
-        }
+        FutureTask<Prepared> preparing = settings.stored().arns().isEmpty() ? null : startPreparing(settings, environment, table);
+        Prepared ready = preparing == null ? prepared(settings, environment, table) : null;
         Instant primed = Instant.now().plus(settings.primeTimeout());
         String key = settings.apiKey();
         var secret = key != null && Secret.looksLikeArn(key) ? Secret.startReading(key, environment, settings.connectTimeout()) : null;
@@ -67,7 +63,7 @@ public final class Startup {
         if (!settings.primeTimeout().isZero()) {
             Rehearsal.run(settings, upstream);
         }
-        Prepared prepared = await(preparing);
+        Prepared prepared = preparing == null ? ready : await(preparing);
         Settings read = prepared.read.settings();
         if (read.auth() == Access.Mode.KEYS && read.clientKeys().isEmpty()) {
             LOG.warn("nobody may call over HTTP: chat.client-keys (CHAT_CLIENT_KEYS) is empty, and chat.auth (CHAT_AUTH) is keys:"
@@ -102,10 +98,12 @@ public final class Startup {
         return new Prepared(read, connects ? table.connect(read.settings().budgets().most()) : List.of());
     }
 
-    private static void start(Runnable preparing) {
+    private static FutureTask<Prepared> startPreparing(Settings settings, Map<String, String> environment, BudgetTable table) {
+        var preparing = new FutureTask<>(() -> prepared(settings, environment, table));
         var thread = new Thread(preparing, "preparing");
         thread.setDaemon(true);
         thread.start();
+        return preparing;
     }
 
     private static Prepared await(Future<Prepared> preparing) throws Secret.Unavailable, Settings.Invalid {
