@@ -40,7 +40,7 @@ class RecipesIT {
     private static final boolean CI = "true".equals(System.getenv("CI"));
     private static final String PAGE = Events.read(Path.of("events/README.md"));
     private static final Pattern MARKED = Pattern.compile(
-            "<!-- (dev mode|environment|recipe: .+?)(?: \\(not run: (.+)\\))? -->\n```(\\w+)\n(.*?)```\n", Pattern.DOTALL);
+            "<!-- (dev mode|environment|recipe: .+?)(?: \\(not run: (.+?)\\))? -->\n```(\\w+)\n(.*?)```\n", Pattern.DOTALL);
     private static final Pattern FIXTURE = Pattern.compile("^\\| `([\\w-]+)` \\|.*\\| `([^`]+)` \\|$", Pattern.MULTILINE);
     private static final Pattern PRINTS = Pattern.compile("^(?:#|//) prints: (.+)$", Pattern.MULTILINE);
     private static final Pattern PYTHON_IMPORT = Pattern.compile("^(?:import|from) (\\w+)", Pattern.MULTILINE);
