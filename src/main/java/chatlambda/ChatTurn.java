@@ -188,7 +188,7 @@ final class ChatTurn implements Turn {
      * @return the model that the path names; null: none
      */
     private String admit() throws ChatError {
-        rules = function.rules().current();
+        rules = function.rules().current(deadline.left());
         if (!(event instanceof Event.Http http)) {
             client = rules.access().admitDirect();
             route = Route.CHAT;
@@ -440,7 +440,7 @@ final class ChatTurn implements Turn {
             if (reservation != null) {
                 function.ledger().settle(reservation, spent(isWhole), Duration.between(Instant.now(), invocation.deadline()));
             }
-            function.rules().finishReading();
+            function.rules().finishReading(Duration.between(Instant.now(), deadline.at()));
             JsonLines.setRequestId(null);
         }
     }
@@ -477,12 +477,13 @@ final class ChatTurn implements Turn {
         }
         long prompt = Math.max(0, usage.promptTokens());
         long completion = Math.max(0, usage.completionTokens());
-        // A stream that was cut may have told no more than what it began with.
-        boolean isTold = isWhole ? usage.promptTokens() >= 0 || usage.completionTokens() >= 0 : usage.promptTokens() >= 0 && completion > 0;
+        // A stream that was cut may have told no more than what it began with, and a price of nothing.
+        boolean isComplete = usage.promptTokens() >= 0 && (completion > 0 || route == Route.EMBEDDINGS);
+        boolean isTold = isWhole ? usage.promptTokens() >= 0 || usage.completionTokens() >= 0 : isComplete;
         String model = failure != null ? failure.model() : answeredModel;
         Price price = rules.prices().of(model);
         price = price == null ? rules.prices().of(usage.model()) : price;
-        BigDecimal usd = usage.usd();
+        BigDecimal usd = isTold ? usage.usd() : null;
         if (usd == null && price == null && isTold) {
             function.ledger().tellUnpriced(reservation, redaction.of(model));
         }

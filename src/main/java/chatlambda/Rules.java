@@ -116,24 +116,36 @@ final class Rules {
         thread.start();
     }
 
-    /** For an invocation that begins. */
-    Current current() {
+    /**
+     * For an invocation that begins.
+     *
+     * @param left of its time
+     */
+    Current current(Duration left) {
         if (stored.arns().isEmpty()) {
             return current;
         }
         Duration age = since(readAt);
         FutureTask<Void> renewal = age.compareTo(RENEWAL) >= 0 ? renewal(RENEWAL_FOR_KEY) : null;
         if (age.compareTo(STALE) >= 0) {
-            await(renewal, PATIENCE);
+            await(renewal, shorter(PATIENCE, left));
         }
         return current;
     }
 
-    /** For an invocation that ends: what is being read is read now, since the process may be frozen next, and its connection be lost. */
-    void finishReading() {
+    /**
+     * For an invocation that ends: what is being read is read now, since the process may be frozen next, and its connection be lost.
+     *
+     * @param left of its time
+     */
+    void finishReading(Duration left) {
         if (reading != null) {
-            await(reading, PATIENCE);
+            await(reading, shorter(PATIENCE, left));
         }
+    }
+
+    private static Duration shorter(Duration a, Duration b) {
+        return a.compareTo(b) < 0 ? a : b;
     }
 
     /**
@@ -163,9 +175,14 @@ final class Rules {
             return null;
         }
         triedAt = System.currentTimeMillis();
-        reading = new FutureTask<>(this::readAgain, null);
-        start(reading);
-        return reading;
+        var next = new FutureTask<Void>(this::readAgain, null);
+        try {
+            start(next);
+        } catch (OutOfMemoryError e) { // there can be no more threads now
+            return null;
+        }
+        reading = next;
+        return next;
     }
 
     private static void await(FutureTask<Void> renewal, Duration limit) {

@@ -174,7 +174,7 @@ class BudgetFleetIT {
             long through = count(answers, "200 ");
             long unavailable = count(answers, "503 ");
             assertEquals(CALLERS, through + count(answers, "429 ") + unavailable);
-            assertTrue(through <= LIMIT && through + unavailable >= LIMIT, through + " got through, and " + unavailable + " are unknown");
+            assertTrue(through > 0 && through <= LIMIT && through + unavailable >= LIMIT, through + " got through, and " + unavailable + " are unknown");
             assertEquals(through, upstream.requests.size());
             fleet.requireUsed(table, through, "app", "requests");
             fleet.requireUsed(table, 8 * through, "app", "tokens");
@@ -214,6 +214,7 @@ class BudgetFleetIT {
             long unavailable = count(answers, "503 ");
             assertEquals(CALLERS, count(answers, "200 ") + count(answers, "429 ") + unavailable);
             assertEquals(charged.size(), count(answers, "200 "));
+            assertTrue(charged.size() > 0);
             int inFlight = PROCESSES * workers;
             BigDecimal more = reserve.multiply(BigDecimal.valueOf(times - 1)).multiply(BigDecimal.valueOf(inFlight));
             assertTrue(sum.compareTo(limit.add(more)) <= 0, sum + " of " + limit + " and " + more);

@@ -26,6 +26,7 @@ import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * The DynamoDB table with what has been used of each budget: one item for each client, unit, period and window. Updates go out all at
@@ -35,6 +36,8 @@ import java.util.concurrent.atomic.AtomicBoolean;
  */
 public final class BudgetTable {
 
+    /** Connections that may be opened at a time, each on a thread: a name's resolution may hang for long. */
+    private static final int MAX_OPENING = 1_000;
     private static final long PAUSE_MILLIS = 50;
     /** Characters of a number, and its decimals: DynamoDB's have 38 digits, and exponents from -130 to 125. */
     private static final int MAX_DIGITS = 170;
@@ -83,6 +86,7 @@ public final class BudgetTable {
     private final Map<String, String> environment;
     private final Duration connectTimeout;
     private final Duration keepAlive;
+    private final AtomicInteger opening = new AtomicInteger();
     private final Deque<TableConnection> kept = new ConcurrentLinkedDeque<>();
 
     /**
@@ -187,6 +191,7 @@ public final class BudgetTable {
         /** Whether the update goes out, or never will: whoever sets it first says which. */
         private final AtomicBoolean decided = new AtomicBoolean();
         private final FutureTask<TableConnection> sending;
+        private boolean isStarted = true;
 
         Call(Update update, long end) {
             this.update = update;
@@ -198,15 +203,18 @@ public final class BudgetTable {
                 return;
             }
             try {
-                start(sending);
+                isStarted = opening.get() < MAX_OPENING;
+                if (isStarted) {
+                    start(sending);
+                }
             } catch (OutOfMemoryError e) { // there can be no more threads
-                sending.run();
+                isStarted = false;
             }
         }
 
         /** @param found null: one is to be opened */
         private TableConnection send(TableConnection found) throws IOException {
-            TableConnection connection = found != null ? found : open(end);
+            TableConnection connection = found != null ? found : openCounted();
             try {
                 byte[] request = request(update);
                 if (System.nanoTime() - end >= 0 || !decided.compareAndSet(false, true)) {
@@ -220,7 +228,19 @@ public final class BudgetTable {
             }
         }
 
+        private TableConnection openCounted() throws IOException {
+            opening.incrementAndGet();
+            try {
+                return open(end);
+            } finally {
+                opening.decrementAndGet();
+            }
+        }
+
         Result result() {
+            if (!isStarted) {
+                return Result.of(Result.Kind.NOT_NOW, "too many connections to the table's service are being opened");
+            }
             TableConnection connection;
             try {
                 connection = sent();
@@ -247,6 +267,9 @@ public final class BudgetTable {
             } catch (IOException e) { // its message might quote what was read
                 connection.close();
                 return Result.of(Result.Kind.UNKNOWN, "the table's service closed the connection amid its answer, or does not speak HTTP");
+            } catch (RuntimeException e) {
+                connection.close();
+                return Result.of(Result.Kind.UNKNOWN, e.getClass().getName());
             }
         }
 

@@ -152,7 +152,7 @@ public final class Ledger {
             } else if (reservation.refusal() != null && share.result().kind() == Result.Kind.UNKNOWN) {
                 LOG.errorf("%s %s may stay counted in %s, for a request that was refused: %s", plain(share.amount()),
                         share.budget().unit().label(), share.item(), share.result().reason());
-            } else if (!share.isReserved() && reservation.refusal() == null) {
+            } else if (!share.isReserved() && reservation.refusal() == null && (real == null || real.signum() != 0)) {
                 LOG.errorf("%s %s %s counted in %s (CHAT_BUDGET_ON_FAILURE is allow): %s", plain(real == null ? share.amount() : real),
                         share.budget().unit().label(), share.result().kind() == Result.Kind.UNKNOWN ? "may not be" : "are not",
                         share.item(), share.result().reason());

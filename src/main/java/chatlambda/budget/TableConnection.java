@@ -35,6 +35,7 @@ final class TableConnection implements Closeable {
 
     private final Wire wire;
     private final boolean tls;
+    private boolean hasAnswered;
     private final OutputStream out;
     private final Limited in;
     private final HttpReader reader;
@@ -82,7 +83,8 @@ final class TableConnection implements Closeable {
     /** Whether it may take a request: it has not been idle for too long, and its peer has not closed it. */
     boolean isUsable(Duration keepAlive) {
         boolean isLive = !isExpired(keepAlive) && !reader.hasMore() && wire.isOpen();
-        return isLive && (tls || wire.from == wire.to); // below TLS there are messages of its own; else it is an answer that nobody awaits
+        // Behind a handshake TLS sends messages of its own. Anything else is an answer that nobody awaits, or the connection's end.
+        return isLive && (tls && !hasAnswered || wire.from == wire.to);
     }
 
     /**
@@ -117,6 +119,7 @@ final class TableConnection implements Closeable {
             throw new IOException("an answer of more than " + MAX_ANSWER + " bytes");
         }
         var answer = new Answer(head.status(), reader.body(head));
+        hasAnswered = true;
         boolean hasLength = head.isChunked() || length != null;
         lastUsed = head.closes() || !hasLength ? 0 : System.currentTimeMillis();
         return answer;

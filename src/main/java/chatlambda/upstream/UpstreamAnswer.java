@@ -296,7 +296,8 @@ record UpstreamAnswer(Route route, int status, Map<String, String> headers, byte
         boolean isExhausted = status == 429 && ACCOUNT_EXHAUSTED.stream().anyMatch(told::is);
         boolean isFinal = isExhausted || answered >= 500 && (status < 400 || CLIENT_ERROR.matcher(error.getMessage()).lookingAt());
         var retryability = isExhausted ? Retryability.NEVER : retryability(error);
-        var cost = answered == 504 ? Failure.Cost.UNKNOWN : Failure.Cost.REQUEST; // it has worked on that for long
+        // Cloudflare's 524 is a 504 of its own: whoever is behind it has worked on that for long.
+        var cost = answered == 504 || answered == 524 ? Failure.Cost.UNKNOWN : Failure.Cost.REQUEST;
         return new Failure(isFinal ? error.notRetryable() : error, retryability, cost, outline);
     }
 
