@@ -10,7 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
+import static org.junit.jupiter.api.Assumptions.abort;
 
 import chatlambda.ScriptedUpstream.Script;
 import chatlambda.local.LocalLambda;
@@ -1291,7 +1291,7 @@ class BudgetIT {
         JsonObject reply;
         do {
             LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(100));
-            assertTrue(System.nanoTime() - start < TimeUnit.SECONDS.toNanos(120), "its parameters are not read again");
+            assertTrue(System.nanoTime() - start < TimeUnit.MINUTES.toNanos(10), "its parameters are not read again");
             reply = instance.reply(chat(client, CHAT));
         } while (parameters.reads("keys") == reads);
         return reply;
@@ -1378,7 +1378,10 @@ class BudgetIT {
     /** The recipe as it is printed, for the item of this test and of this month. */
     @Test
     void theAwsCliReadsABudgetAndSetsIt() throws Exception {
-        assumeTrue(RecipesIT.works("aws", "--version"), "no aws here");
+        if (!RecipesIT.works("aws", "--version")) {
+            assertFalse("true".equals(System.getenv("CI")) && System.getenv("RECIPES_LEFT_OUT") == null, "no aws, which .ci/run installs");
+            abort("no aws here");
+        }
         upstream.script(ANSWER);
         assertEquals(200, function.reply(chat("cli", CHAT)).getInt("statusCode"));
         requireRefused(function.reply(chat("cli", CHAT)), "budget_exceeded", "insufficient_quota");

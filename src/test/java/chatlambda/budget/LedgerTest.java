@@ -647,7 +647,7 @@ class LedgerTest {
     void aSettlementWithoutATableIsAnErrorWithItsAmounts() throws InterruptedException {
         Reservation reservation = reserve(tokens("100", Period.DAY));
         table.close();
-        Thread.sleep(300); // that the connection is closed is on its way
+        assertTrue(table.isClosedByPeer(0));
         settle(reservation, spent("99", null));
         assertEquals(1, logged.size(), logged::toString);
         assertTrue(logged.get(0).startsWith("ERROR 69 tokens were not added to app#tokens#day#2026-11-25, to settle a reservation of 30:"
@@ -707,7 +707,8 @@ class LedgerTest {
     void aConnectionThatCannotBeUsedAgainIsReplaced(Fault fault) throws InterruptedException {
         table.faults.add(fault);
         assertNull(reserve(requests("9", Period.DAY)).refusal(), "its answer counts");
-        Thread.sleep(300); // what comes behind the answer is on its way
+        table.awaitAnswered();
+        assertTrue(fault != Fault.CLOSES_BEHIND || table.isClosedByPeer(0));
         Reservation reservation = reserve(requests("9", Period.DAY));
         assertNull(reservation.refusal());
         assertEquals("9requests/day;used=2", reservation.header());
@@ -761,6 +762,7 @@ class LedgerTest {
         private final Map<String, Fault> faultsOf = new HashMap<>();
         private volatile Fault always;
         private volatile boolean tellsUsed = true;
+        private final CountDownLatch answered = new CountDownLatch(1);
         /** Null: no update waits for others. */
         private volatile CountDownLatch together;
 
@@ -821,6 +823,11 @@ class LedgerTest {
             assertEquals(count, opened.get());
         }
 
+        /** That the first answer has been written, with what comes behind it. */
+        void awaitAnswered() throws InterruptedException {
+            assertTrue(answered.await(60, TimeUnit.SECONDS));
+        }
+
         boolean isClosedByPeer(int connection) throws InterruptedException {
             for (int i = 0; i < 100 && !connections.get(connection).isClosed(); i++) {
                 Thread.sleep(20);
@@ -867,6 +874,7 @@ class LedgerTest {
                 Thread.sleep(50);
                 connection.getOutputStream().write(answer.getBytes(UTF_8));
             }
+            answered.countDown();
             return fault != Fault.CUT && fault != Fault.NONSENSE && fault != Fault.CLOSES_BEHIND;
         }
 
