@@ -19,8 +19,8 @@ import org.jboss.logging.Logger;
 
 /**
  * Holds callers to their budgets, across all instances: before a request what it may take is added to each of its budgets, if that has
- * room for it; afterwards the difference to what it has taken. So a budget is exceeded by no more than what answers take beyond
- * their reservations. A reservation whose end nobody has seen, since the process was killed, stays until its window ends. Any thread may call.
+ * room for it; afterwards the difference to what it has taken. So a budget is exceeded by no more than what answers take beyond their
+ * reservations. A reservation whose end nobody has seen, since the process was killed, stays until its window ends. Any thread may call.
  */
 public final class Ledger {
 
