@@ -6,9 +6,14 @@ import java.io.File;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.LocalDate;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -17,22 +22,23 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.DoubleStream;
 import java.util.zip.ZipFile;
 
 /**
  * Starts each contender again and again as a fresh process, in turns, against one {@code Neighbour}, and measures its start, its first
  * answer and warm ones; the same over TLS to an upstream 20 ms away; and what a longer request or answer costs more.
  *
- * <p>{@code java -cp ... Bench.java OUT ROUNDS WARM all|plain NAME=COMMAND...}: OUT is the JSON file to write, WARM the number of warm
- * answers in each start, {@code plain} leaves out TLS and growth. Needs Linux's /proc, and {@code target/bench/keys.p12} and
- * {@code ca.pem} as {@code bench/run} makes them.
+ * <p>{@code java -cp ... Bench.java OUT ROUNDS WARM all|starts NAME=COMMAND...}: OUT is the JSON file to write, WARM the number of warm
+ * answers in each start, {@code starts} leaves out growth. Needs Linux's /proc, and {@code target/bench/keys.p12} and {@code ca.pem} as
+ * {@code bench/run} makes them.
  */
 public final class Bench {
 
     /** What is measured in one start without and one with TLS, in this order. A cold time is the start's and the first answer's. */
     private static final List<String> PLAIN = List.of("start_wall_ms", "start_cpu_ms", "first_wall_ms", "first_cpu_ms", "cold_wall_ms",
-            "cold_cpu_ms", "warm_p50_ms", "warm_p99_ms", "resident_mb", "faults");
-    private static final List<String> TLS = List.of("tls_start_ms", "tls_first_ms", "tls_cold_ms");
+            "cold_cpu_ms", "warm_p50_ms", "warm_p99_ms", "warm_cpu_ms", "resident_mb", "faults");
+    private static final List<String> TLS = List.of("tls_start_ms", "tls_first_ms", "tls_cold_ms", "tls_cold_cpu_ms", "tls_faults");
 
     private static final String PEER = "go";
 
@@ -40,6 +46,10 @@ public final class Bench {
     private static final int[] SIZES = { 1 << 10, 256 << 10, 1 << 20, 2 << 20, 5 << 20 };
     private static final int GROWTH_ROUNDS = 3;
     private static final int GROWTH_ANSWERS = 9;
+
+    private static final int PAGE = 4096;
+    private static final int FAULT_ROUNDS = 21;
+    private static final int FAULT_PAGES = 1024;
 
     private final Path folder = Path.of("target", "bench").toAbsolutePath();
     private final Map<String, List<String>> contenders = new LinkedHashMap<>();
@@ -86,12 +96,7 @@ public final class Bench {
         var order = new ArrayList<>(contenders.keySet());
         for (int round = -1; round < rounds; round++) { // one round to warm the neighbour and the page cache up
             for (String name : order) {
-                double[] figures = plain(name, warm);
-                if (all) {
-                    double[] tls = tls(name);
-                    figures = Arrays.copyOf(figures, PLAIN.size() + TLS.size());
-                    System.arraycopy(tls, 0, figures, PLAIN.size(), TLS.size());
-                }
+                double[] figures = DoubleStream.concat(Arrays.stream(plain(name, warm)), Arrays.stream(tls(name))).toArray();
                 if (round >= 0) {
                     results.get(name).add(figures);
                 }
@@ -101,7 +106,7 @@ public final class Bench {
         }
         var json = Json.createObjectBuilder().add("date", LocalDate.now().toString()).add("machine", machine())
                 .add("tools", System.getenv("TOOLS")).add("rounds", rounds)
-                .add("warm_answers", warm);
+                .add("warm_answers", warm).add("fault_us", rounded(faultMicros()));
         sizes(json);
         json.add("contenders", figures(results));
         if (all) {
@@ -119,16 +124,17 @@ public final class Bench {
             double first = answers(1, 0)[0];
             double firstCpu = cpu(start.pid()) - startCpu;
             double[] times = answers(warm, 0);
+            double warmCpu = (cpu(start.pid()) - startCpu - firstCpu) / warm;
             Arrays.sort(times);
             return new double[] { start.wall, startCpu, first, firstCpu, start.wall + first, startCpu + firstCpu, times[warm / 2],
-                    times[warm * 99 / 100], memory(start.pid(), "VmRSS"), faults };
+                    times[warm * 99 / 100], warmCpu, memory(start.pid(), "VmRSS"), faults };
         }
     }
 
     private double[] tls(String name) throws Exception {
         try (var start = new Start(name, upstreams[1])) {
             double first = answers(1, 0)[0];
-            return new double[] { start.wall, first, start.wall + first };
+            return new double[] { start.wall, first, start.wall + first, cpu(start.pid()), faults(start.pid()) };
         }
     }
 
@@ -280,9 +286,41 @@ public final class Bench {
                 .mapToDouble(line -> Double.parseDouble(line.replaceAll("[^0-9]", "")) / 1024).findFirst().orElseThrow();
     }
 
+    /** Minor ones, so far. */
     private static long faults(long pid) throws IOException {
         String stat = Files.readString(Path.of("/proc/" + pid + "/stat"));
         return Long.parseLong(stat.substring(stat.lastIndexOf(')') + 2).split(" ")[7]);
+    }
+
+    /**
+     * Microseconds of CPU for one minor fault on this machine: the first write to a page of a private mapping of a file, as a binary
+     * writes to its data. Such pages are never huge ones. What the same loop takes over pages that are there already is taken off.
+     */
+    private double faultMicros() throws IOException {
+        Path file = folder.resolve("pages");
+        Files.write(file, new byte[FAULT_PAGES * PAGE]);
+        double[] micros = new double[FAULT_ROUNDS];
+        for (int round = 0; round < FAULT_ROUNDS; round++) {
+            try (var channel = FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+                ByteBuffer pages = channel.map(FileChannel.MapMode.PRIVATE, 0, FAULT_PAGES * PAGE);
+                long before = faults(ProcessHandle.current().pid());
+                double fresh = touch(pages);
+                long faults = faults(ProcessHandle.current().pid()) - before; // as counted; a few are the JVM's own
+                micros[round] = (fresh - touch(pages)) / faults;
+            }
+        }
+        Arrays.sort(micros);
+        return micros[FAULT_ROUNDS / 2];
+    }
+
+    /** @return microseconds of this thread's CPU, which a loaded machine does not lengthen as it does the time that passes */
+    private static double touch(ByteBuffer pages) {
+        ThreadMXBean threads = ManagementFactory.getThreadMXBean();
+        long before = threads.getCurrentThreadCpuTime();
+        for (int page = 0; page < FAULT_PAGES; page++) {
+            pages.put(page * PAGE, (byte) 1);
+        }
+        return (threads.getCurrentThreadCpuTime() - before) / 1e3;
     }
 
     /** Of the first contender's file, and of the zip if the binary was what was zipped last. */
