@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.function.Function;
 
 /** Makes a Markdown table and an SVG chart of a run: {@code Report.java RUN.json} writes them beside it. */
@@ -12,6 +13,11 @@ public final class Report {
 
     private static final String US = "chat-lambda";
     private static final String PEER = "go";
+
+    private static final List<Map.Entry<String, String>> GOALS = List.of(Map.entry("faults", "page faults to the first answer"),
+            Map.entry("cold_cpu_ms", "CPU to the first answer"), Map.entry("cold_wall_ms", "spawn to the first answer"),
+            Map.entry("tls_cold_ms", "the same over TLS, 20 ms away"), Map.entry("warm_p50_ms", "warm answer, p50"),
+            Map.entry("warm_cpu_ms", "CPU of a warm answer"));
 
     public static void main(String[] args) throws IOException {
         JsonObject run;
@@ -30,19 +36,46 @@ public final class Report {
                 + " starts of each contender in turns, " + run.getInt("warm_answers") + " warm answers in each; binary "
                 + megabytes(run, "binary_bytes") + ", zip " + megabytes(run, "zip_bytes") + ". Made by `bench/run` with "
                 + run.getString("tools") + ".\n");
+        if (run.containsKey("fault_us")) {
+            text.append("\nA minor page fault costs ").append(number(run, "fault_us")).append(" us of CPU here.\n");
+        }
+        if (contenders.containsKey(US) && contenders.containsKey(PEER)) {
+            goals(text, contenders.getJsonObject(US), run);
+        }
         text.append("\nMedian (min to p90):\n\n");
-        table(text, contenders, figure -> number(figure, "median") + " (" + number(figure, "min") + " to " + number(figure, "p90")
-                + ")");
+        table(text, contenders, Report::spread);
         if (contenders.containsKey(PEER)) {
             text.append("\nRatio to Go in the same round, median (min to p90):\n\n");
-            table(text, contenders, figure -> !figure.containsKey("to_" + PEER) ? "1"
-                    : number(figure.getJsonObject("to_" + PEER), "median") + " (" + number(figure.getJsonObject("to_" + PEER), "min")
-                    + " to " + number(figure.getJsonObject("to_" + PEER), "p90") + ")");
+            table(text, contenders, figure -> figure.containsKey("to_" + PEER) ? spread(figure.getJsonObject("to_" + PEER)) : "1");
         }
         if (run.containsKey("growth")) {
             growth(text, run.getJsonObject("growth"));
         }
         return text.toString();
+    }
+
+    /** The figures that our goals are stated in. Growth is measured in three rounds only: of that it is the ratio of the two lines. */
+    private static void goals(StringBuilder text, JsonObject ours, JsonObject run) {
+        text.append("\n| " + US + " | times Go's in the same round, median (min to p90) |\n|---|---:|\n");
+        GOALS.forEach(goal -> {
+            if (ours.containsKey(goal.getKey())) { // older runs have fewer figures
+                text.append("| ").append(goal.getValue()).append(" | ")
+                        .append(spread(ours.getJsonObject(goal.getKey()).getJsonObject("to_" + PEER))).append(" |\n");
+            }
+        });
+        if (run.containsKey("growth")) {
+            text.append("| CPU of each MB of answer | ").append(String.format(Locale.ROOT, "%.2f |%n",
+                    cpuOfAnswers(run, US) / cpuOfAnswers(run, PEER)));
+        }
+    }
+
+    private static double cpuOfAnswers(JsonObject run, String name) {
+        return run.getJsonObject("growth").getJsonObject(name).getJsonObject("answer").getJsonObject("cpu_ms").getJsonNumber("per_mb")
+                .doubleValue();
+    }
+
+    private static String spread(JsonObject figure) {
+        return number(figure, "median") + " (" + number(figure, "min") + " to " + number(figure, "p90") + ")";
     }
 
     /** Figures down, contenders across: there are more figures, and they are read across. */
