@@ -23,6 +23,10 @@ import sun.misc.Signal;
 @QuarkusMain
 public final class Main implements QuarkusApplication {
 
+    /** Netty's pools of buffers are for thousands of connections: what they set up took 400 KB of the start, each page of it a fault. */
+    private static final Map<String, String> NETTY = Map.of("io.netty.allocator.numHeapArenas", "0",
+            "io.netty.allocator.numDirectArenas", "0");
+
     private final Config config;
     private final TlsConfigurationRegistry tls;
     private final Vertx vertx;
@@ -37,6 +41,7 @@ public final class Main implements QuarkusApplication {
         Heap.fit(System.getenv());
         // Otherwise the log manager asks the resolver for this host's name, which no log line of ours shows.
         System.setProperty("jboss.host.name", "lambda");
+        NETTY.forEach(System::setProperty);
         endOnSigterm();
         Quarkus.run(Main.class, args);
     }

@@ -8,7 +8,8 @@ import chatlambda.chat.Route;
 import chatlambda.upstream.Failure.Retryability;
 import chatlambda.upstream.UpstreamBody.Source;
 import io.netty.buffer.Unpooled;
-import io.quarkus.rest.client.reactive.QuarkusRestClientBuilder;
+import io.quarkus.rest.client.reactive.runtime.QuarkusRestClientBuilderImpl;
+import io.quarkus.rest.client.reactive.runtime.RestClientBuilderImpl;
 import io.quarkus.tls.TlsConfiguration;
 import io.smallrye.mutiny.Multi;
 import io.smallrye.mutiny.TimeoutException;
@@ -88,7 +89,8 @@ public final class Upstream {
         this.reasons = reasons(base, options);
         this.connections = new Connections(vertx, options.keepAlive, SLICE);
         var clientOptions = new AtomicReference<HttpClientOptions>();
-        var builder = QuarkusRestClientBuilder.newBuilder()
+        // As QuarkusRestClientBuilder.newBuilder() does, without its search of the class path for listeners, of which there are none.
+        var builder = new QuarkusRestClientBuilderImpl(new RestClientBuilderImpl())
                 .baseUri(base)
                 .userAgent(USER_AGENT)
                 .connectTimeout(options.connectTimeout.toMillis(), TimeUnit.MILLISECONDS)
