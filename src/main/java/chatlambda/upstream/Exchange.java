@@ -1,7 +1,9 @@
 package chatlambda.upstream;
 
 import chatlambda.upstream.UpstreamCodec.End;
+import io.netty.buffer.ByteBuf;
 import java.io.Closeable;
+import java.util.Arrays;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
@@ -44,10 +46,15 @@ final class Exchange implements Closeable {
     long body;
     /** Whether the connection may be used again after this answer, as far as its head tells. */
     boolean reusable;
+    /** Bytes of that body that {@link #held} had from its head on. */
+    private long announced;
+    /** What has been collected of that body, and room for more. */
+    private byte[] content = {};
+    private int collected;
 
     /**
      * @param bound how many bytes the body of its answer may have
-     * @param held what the invocation holds, to which that body is added as it arrives; null: it is counted elsewhere
+     * @param held what the invocation holds, to which that body is added as it arrives; null: it is counted, and read, elsewhere
      * @param headers of the caller's that go upstream, by lower-case name
      * @param foundKept whether there were connections from before
      */
@@ -101,10 +108,38 @@ final class Exchange implements Closeable {
         return bound;
     }
 
-    /** So many bytes of an answer that is no error's are about to be kept; false: they are too many. */
+    /** The head of an answer that is no error's says how long its body will be, so that there is room for all of it at once. */
+    void announce(long length) {
+        if (held != null && length > 0 && length <= bound && held.take(length)) {
+            announced = length;
+            content = new byte[(int) length];
+        }
+    }
+
+    /** So many bytes of an answer that is no error's have been added to {@link #body}, to be kept; false: they are too many. */
     boolean keeps(int bytes) {
-        noRoom = held != null && !held.take(bytes);
+        noRoom = held != null && body > announced && !held.take(bytes);
         return !noRoom;
+    }
+
+    /** Whether the body is read here, and does not go on to the client. */
+    boolean collects() {
+        return held != null;
+    }
+
+    /** The next bytes of the body. */
+    void collect(ByteBuf piece) {
+        int bytes = piece.readableBytes();
+        if (collected + bytes > content.length) {
+            content = Arrays.copyOf(content, Math.max(collected + bytes, content.length * 2));
+        }
+        piece.readBytes(content, collected, bytes);
+        collected += bytes;
+    }
+
+    /** The whole body, after its end; for the thread that asked. */
+    byte[] content() {
+        return collected == content.length ? content : Arrays.copyOf(content, collected);
     }
 
     void tooLong() {

@@ -18,9 +18,9 @@ import org.jboss.resteasy.reactive.RestResponse;
  * The upstream: any endpoint that speaks OpenAI's API. Bytes both ways, because nothing that either side says may be lost. {@link
  * Upstream} bounds the wait and names the failures.
  *
- * <p>Every status comes back as a response; connection and TLS failures fail the {@code Uni}; cancelling it ends the request. A body
- * that is given in slices goes out as the connection takes them. The caller's own headers are added by {@link UpstreamCodec}, since their
- * names are a setting's.
+ * <p>Every status comes back as a response, whose body the {@link Exchange} has; connection and TLS failures fail the {@code Uni};
+ * cancelling it ends the request. A body that is given in slices goes out as the connection takes them. The caller's own headers are
+ * added by {@link UpstreamCodec}, since their names are a setting's.
  *
  * @see <a href="https://docs.aimlapi.com/api-references/text-models-llm/chat-completion">AI/ML API, chat completion</a>
  */
@@ -35,27 +35,27 @@ interface OpenAiApi {
     /** @param base what the route's path is added to: the upstream, or while the path is rehearsed a stand-in */
     @POST
     @Path("/chat/completions")
-    Uni<RestResponse<byte[]>> chat(@Url String base, @HeaderParam(EXCHANGE) String exchange,
+    Uni<RestResponse<Void>> chat(@Url String base, @HeaderParam(EXCHANGE) String exchange,
             @HeaderParam("Authorization") String authorization, byte[] request);
 
     /** The same for a request of some size. */
     @POST
     @Path("/chat/completions")
-    Uni<RestResponse<byte[]>> chat(@Url String base, @HeaderParam(EXCHANGE) String exchange,
+    Uni<RestResponse<Void>> chat(@Url String base, @HeaderParam(EXCHANGE) String exchange,
             @HeaderParam("Authorization") String authorization, @HeaderParam("Content-Length") int length, Multi<Buffer> request);
 
     @POST
     @Path("/responses")
-    Uni<RestResponse<byte[]>> responses(@Url String base, @HeaderParam(EXCHANGE) String exchange,
+    Uni<RestResponse<Void>> responses(@Url String base, @HeaderParam(EXCHANGE) String exchange,
             @HeaderParam("Authorization") String authorization, @HeaderParam("Content-Length") int length, Multi<Buffer> request);
 
     @POST
     @Path("/embeddings")
-    Uni<RestResponse<byte[]>> embeddings(@Url String base, @HeaderParam(EXCHANGE) String exchange,
+    Uni<RestResponse<Void>> embeddings(@Url String base, @HeaderParam(EXCHANGE) String exchange,
             @HeaderParam("Authorization") String authorization, @HeaderParam("Content-Length") int length, Multi<Buffer> request);
 
     @GET
     @Path("/models")
-    Uni<RestResponse<byte[]>> models(@Url String base, @HeaderParam(EXCHANGE) String exchange,
+    Uni<RestResponse<Void>> models(@Url String base, @HeaderParam(EXCHANGE) String exchange,
             @HeaderParam("Authorization") String authorization);
 }

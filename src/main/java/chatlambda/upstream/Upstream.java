@@ -24,9 +24,6 @@ import io.vertx.core.http.HttpClientRequest;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.RequestOptions;
 import java.io.ByteArrayOutputStream;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.net.URI;
 import java.security.GeneralSecurityException;
 import java.time.Duration;
@@ -169,7 +166,7 @@ public final class Upstream {
 
     private Completion whole(Exchange exchange, ApiRequest request, Sender sender, String key, Deadline bound) throws Failure {
         String authorization = "Bearer " + key;
-        RestResponse<byte[]> response;
+        RestResponse<Void> response;
         try {
             var answer = send(request, exchange.id(), authorization);
             response = answer.await().atMost(bound.span());
@@ -181,11 +178,12 @@ public final class Upstream {
         requireFewFields(response.getStringHeaders().values().stream().mapToInt(List::size).sum());
         var headers = new TreeMap<String, String>();
         response.getStringHeaders().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), String.join(", ", values)));
-        var answer = new UpstreamAnswer(request.route(), response.getStatus(), headers, body(response), new Redaction(key), sender.key());
+        byte[] body = exchange.content();
+        var answer = new UpstreamAnswer(request.route(), response.getStatus(), headers, body, new Redaction(key), sender.key());
         return decoded(answer, sender).completion(false);
     }
 
-    private Uni<RestResponse<byte[]>> send(ApiRequest request, String exchange, String authorization) {
+    private Uni<RestResponse<Void>> send(ApiRequest request, String exchange, String authorization) {
         byte[] body = request.body();
         String to = base.toString();
         return switch (request.route()) {
@@ -378,18 +376,5 @@ public final class Upstream {
         var headers = new TreeMap<String, String>();
         fields.forEach((name, value) -> headers.merge(name.toLowerCase(Locale.ROOT), value, (a, b) -> a + ", " + b));
         return headers;
-    }
-
-    /** Whatever the method's type says, the client reads the body of a 2xx only: that of another status is a stream, in memory. */
-    private static byte[] body(RestResponse<?> response) {
-        Object entity = response.getEntity();
-        if (entity instanceof InputStream stream) {
-            try {
-                return stream.readAllBytes();
-            } catch (IOException e) {
-                throw new UncheckedIOException(e); // cannot happen: the body is in memory
-            }
-        }
-        return entity == null ? NO_BODY : (byte[]) entity;
     }
 }

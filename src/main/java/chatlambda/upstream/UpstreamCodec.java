@@ -1,6 +1,7 @@
 package chatlambda.upstream;
 
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelPromise;
 import io.netty.channel.CombinedChannelDuplexHandler;
@@ -236,10 +237,16 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
                 its.headed = true;
                 its.failed = head.status().codeClass() != HttpStatusClass.SUCCESS;
                 requireKnownCoding(head.headers());
+                if (!its.failed) {
+                    its.announce(HttpUtil.getContentLength(head, -1L));
+                }
                 boolean unread = head.status().code() >= 400 && its.written > SURELY_READ; // refused by its head, perhaps
                 its.reusable = its.isSent() && !unread && HttpUtil.isKeepAlive(head);
             }
             boolean isCut = isCut(its, context, out, first);
+            if (its.collects()) {
+                collect(its, out, first);
+            }
             if (!out.isEmpty() && out.get(out.size() - 1) instanceof LastHttpContent last && last.decoderResult().isSuccess()) {
                 endAnswer(its, context, isCut || in.isReadable());
             }
@@ -274,6 +281,22 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
                 return true;
             }
             return false;
+        }
+
+        /** Takes the body out of what goes on: on its way through the client it would be copied five times. */
+        private static void collect(Exchange its, List<Object> out, int first) {
+            for (var each = out.listIterator(first); each.hasNext();) {
+                if (!(each.next() instanceof HttpContent content) || !content.content().isReadable()) {
+                    continue;
+                }
+                its.collect(content.content());
+                if (content instanceof LastHttpContent) {
+                    each.set(content.replace(Unpooled.EMPTY_BUFFER));
+                } else {
+                    each.remove();
+                }
+                content.release();
+            }
         }
 
         /** What is left when the connection ends belongs to nobody, unless an answer is awaited. */
