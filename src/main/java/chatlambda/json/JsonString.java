@@ -11,7 +11,7 @@ import java.nio.charset.StandardCharsets;
  */
 public final class JsonString {
 
-    private static final VarHandle EIGHT_BYTES = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.nativeOrder());
+    private static final VarHandle EIGHT_BYTES = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
     private static final long ONES = 0x0101010101010101L;
     private static final long TOPS = 0x8080808080808080L;
 
@@ -71,7 +71,14 @@ public final class JsonString {
 
     /** The position of the next backslash or of the closing quote. */
     private static int special(byte[] json, int from) {
-        int at = afterPlain(json, from);
+        int at = from;
+        for (; at + 8 <= json.length; at += 8) {
+            long bytes = (long) EIGHT_BYTES.get(json, at);
+            long special = are(bytes, '"') | are(bytes, '\\');
+            if (special != 0) {
+                return at + first(special);
+            }
+        }
         while (json[at] != '\\' && json[at] != '"') {
             at++;
         }
@@ -149,71 +156,90 @@ public final class JsonString {
     /** How many bytes a string of JSON takes between its quotes that holds {@code text}, which is UTF-8. */
     public static int encodedLength(byte[] text) {
         int length = text.length;
-        for (int from = afterPlain(text, 0); from < text.length; from = afterPlain(text, from)) {
-            for (int stop = Math.min(from + 8, text.length); from < stop; from++) {
-                byte b = text[from];
-                if (b == '"' || b == '\\') {
-                    length++;
-                } else if (b >= 0 && b < ' ') {
-                    length += shortEscape(b) != 0 ? 1 : 5;
-                }
+        int from = 0;
+        for (; from + 8 <= text.length; from += 8) {
+            long bytes = (long) EIGHT_BYTES.get(text, from);
+            long controls = controls(bytes);
+            length += Long.bitCount(are(bytes, '"') | are(bytes, '\\') | controls);
+            for (; controls != 0; controls &= controls - 1) {
+                length += unicodeEscape(text[from + first(controls)]);
             }
+        }
+        for (; from < text.length; from++) {
+            byte b = text[from];
+            boolean isControl = b >= 0 && b < ' ';
+            length += isControl || b == '"' || b == '\\' ? 1 : 0;
+            length += isControl ? unicodeEscape(b) : 0;
         }
         return length;
     }
 
+    /** How many bytes longer than its short escape that of a control character is. */
+    private static int unicodeEscape(byte control) {
+        return shortEscape(control) == 0 ? 4 : 0;
+    }
+
     /** Writes {@code text}, which is UTF-8, with escapes and without quotes at {@code to}, and returns the position after it. */
     static int encode(byte[] text, byte[] json, int to) {
-        for (int from = 0; from < text.length;) {
-            int plain = afterPlain(text, from);
-            System.arraycopy(text, from, json, to, plain - from);
-            to += plain - from;
-            from = plain;
-            for (int stop = Math.min(from + 8, text.length); from < stop; from++) {
-                to = encode(text[from], json, to);
-            }
-        }
-        return to;
-    }
-
-    private static int encode(byte b, byte[] json, int to) {
-        if (b == '"' || b == '\\') {
-            json[to++] = '\\';
-            json[to++] = b;
-        } else if (b >= 0 && b < ' ') {
-            json[to++] = '\\';
-            byte shortForm = shortEscape(b);
-            if (shortForm != 0) {
-                json[to++] = shortForm;
-            } else {
-                json[to++] = 'u';
-                json[to++] = '0';
-                json[to++] = '0';
-                json[to++] = HEX[b >> 4];
-                json[to++] = HEX[b & 0xf];
-            }
-        } else {
-            json[to++] = b;
-        }
-        return to;
-    }
-
-    /**
-     * The first position, in steps of eight bytes, from which a byte among the next eight is a quote, a backslash or a control character,
-     * or from which fewer than eight bytes are left. Each of the three terms below has a byte's top bit set where that byte is the one
-     * looked for (Hacker's Delight, 6-1).
-     */
-    private static int afterPlain(byte[] text, int from) {
-        while (from + 8 <= text.length) {
+        int from = 0;
+        while (from + 8 <= text.length && to + 8 <= json.length) {
             long bytes = (long) EIGHT_BYTES.get(text, from);
-            long quote = bytes ^ '"' * ONES;
-            long backslash = bytes ^ '\\' * ONES;
-            if (((bytes - ' ' * ONES & ~bytes | quote - ONES & ~quote | backslash - ONES & ~backslash) & TOPS) != 0) {
-                break;
+            EIGHT_BYTES.set(json, to, bytes); // all of them: what stands behind an escape is written again
+            long special = are(bytes, '"') | are(bytes, '\\') | controls(bytes);
+            if (special == 0) {
+                from += 8;
+                to += 8;
+            } else {
+                int plain = first(special);
+                from += plain;
+                to = escape(text[from++], json, to + plain);
             }
-            from += 8;
         }
-        return from;
+        for (; from < text.length; from++) {
+            byte b = text[from];
+            if (b == '"' || b == '\\' || b >= 0 && b < ' ') {
+                to = escape(b, json, to);
+            } else {
+                json[to++] = b;
+            }
+        }
+        return to;
+    }
+
+    /** @param b a quote, a backslash or a control character */
+    private static int escape(byte b, byte[] json, int to) {
+        json[to] = '\\';
+        if (b >= ' ') {
+            json[to + 1] = b;
+            return to + 2;
+        }
+        byte shortForm = shortEscape(b);
+        if (shortForm != 0) {
+            json[to + 1] = shortForm;
+            return to + 2;
+        }
+        json[to + 1] = 'u';
+        json[to + 2] = '0';
+        json[to + 3] = '0';
+        json[to + 4] = HEX[b >> 4];
+        json[to + 5] = HEX[b & 0xf];
+        return to + 6;
+    }
+
+    /** The top bits of those bytes that are {@code ascii}, and no other bits (Hacker's Delight, 6-1). */
+    private static long are(long bytes, char ascii) {
+        long others = bytes ^ ascii * ONES; // 0 where it is
+        return ~((others & ~TOPS) + ~TOPS | others) & TOPS;
+    }
+
+    /** The top bits of those bytes that are control characters, and no other bits. */
+    private static long controls(long bytes) {
+        return ~((bytes & ~TOPS) + (0x80 - ' ') * ONES | bytes) & TOPS;
+    }
+
+    /** Which of the bytes is the first one in the array whose top bit is set. */
+    private static int first(long tops) {
+        return Long.numberOfTrailingZeros(tops) >> 3;
     }
 
     /** The letter that escapes a control character; 0: it has none, and is written as a Unicode escape. */
@@ -241,40 +267,41 @@ public final class JsonString {
     public static boolean isUtf8(byte[] text) {
         int i = 0;
         while (i < text.length) {
-            int b = text[i++];
-            if (b >= 0) {
+            int first = text[i] & 0xff;
+            if (first < 0x80) {
+                i++;
                 while (i + 8 <= text.length && ((long) EIGHT_BYTES.get(text, i) & TOPS) == 0) {
                     i += 8;
                 }
                 continue;
             }
-            b &= 0xff;
-            int more = continuationBytes(b);
-            if (more == 0 || i + more > text.length) {
+            int length = characterLength(text, i, first);
+            if (length == 0) {
                 return false;
             }
-            int second = text[i] & 0xff;
-            if (b == 0xe0 && second < 0xa0 || b == 0xed && second > 0x9f || b == 0xf0 && second < 0x90
-                    || b == 0xf4 && second > 0x8f) {
-                return false;
-            }
-            for (; more > 0; more--) {
-                if ((text[i++] & 0xc0) != 0x80) {
-                    return false;
-                }
-            }
+            i += length;
         }
         return true;
     }
 
-    /** How many bytes follow {@code first} in a character of several bytes; 0: no character begins so. */
-    private static int continuationBytes(int first) {
-        if (first >= 0xc2 && first <= 0xdf) {
-            return 1;
+    /** How long the character of several bytes is that begins at {@code i} with {@code first}; 0: none does. */
+    private static int characterLength(byte[] text, int i, int first) {
+        int left = text.length - i;
+        if (first < 0xe0) {
+            return first >= 0xc2 && left > 1 && isContinuation(text[i + 1]) ? 2 : 0;
         }
-        if (first >= 0xe0 && first <= 0xef) {
-            return 2;
+        if (left < 3 || !isContinuation(text[i + 1]) || !isContinuation(text[i + 2])) {
+            return 0;
         }
-        return first >= 0xf0 && first <= 0xf4 ? 3 : 0;
+        int point = (first & 0xf) << 6 | text[i + 1] & 0x3f; // without its last six bits
+        if (first < 0xf0) {
+            return point < 0x800 >> 6 || point >= 0xd800 >> 6 && point < 0xe000 >> 6 ? 0 : 3;
+        }
+        boolean isInRange = point >= 0x10000 >> 12 && point <= 0x10ffff >> 12;
+        return isInRange && left > 3 && isContinuation(text[i + 3]) ? 4 : 0;
+    }
+
+    private static boolean isContinuation(byte b) {
+        return b < (byte) 0xc0;
     }
 }

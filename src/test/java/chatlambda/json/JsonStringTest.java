@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -104,6 +105,49 @@ class JsonStringTest {
                 assertTrue(JsonString.isUtf8(bytes));
                 bytes[bytes.length - 1] = (byte) 0xff;
                 assertFalse(JsonString.isUtf8(bytes));
+            }
+        }
+    }
+
+    /** Escapes one behind the other, across the borders of eight bytes, and with no room behind the last. */
+    @Test
+    void escapesAreWrittenWhereverTheyStand() {
+        String[] pieces = { "\"", "\\", "\n", "\u0000", "\u001f", "x", " ", "\u007f", "é", "中", "\uD83D\uDE00", "plain" };
+        var random = new Random(13);
+        for (int round = 0; round < 20_000; round++) {
+            var text = new StringBuilder();
+            var expected = new StringBuilder();
+            for (int i = random.nextInt(12); i > 0; i--) {
+                String piece = pieces[random.nextInt(pieces.length)].repeat(1 + random.nextInt(9));
+                text.append(piece);
+                expected.append(piece.replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", "\\n").replace("\0", "\\u0000")
+                        .replace("\u001f", "\\u001f"));
+            }
+            byte[] bytes = text.toString().getBytes(StandardCharsets.UTF_8);
+            byte[] json = new byte[JsonString.encodedLength(bytes)];
+            assertEquals(json.length, JsonString.encode(bytes, json, 0));
+            assertEquals(expected.toString(), new String(json, StandardCharsets.UTF_8));
+            assertArrayEquals(bytes, JsonString.decode(('"' + expected.toString() + '"').getBytes(StandardCharsets.UTF_8), 0));
+        }
+    }
+
+    /** Each first byte with each second one, and each third and fourth that is a border. */
+    @Test
+    void utf8IsWhatTheJdkDecodes() {
+        byte[] borders = {'a', 0x7f, (byte) 0x80, (byte) 0x8f, (byte) 0x90, (byte) 0x9f, (byte) 0xa0, (byte) 0xbf, (byte) 0xff };
+        for (int first = 0x80; first <= 0xff; first++) {
+            for (int second = 0; second <= 0xff; second++) {
+                for (byte third : borders) {
+                    for (byte fourth : borders) {
+                        byte[] bytes = { (byte) first, (byte) second, third, fourth };
+                        for (int length = 1; length <= 4; length++) {
+                            byte[] begun = Arrays.copyOf(bytes, length);
+                            String read = new String(begun, StandardCharsets.UTF_8); // with U+FFFD where it is none
+                            boolean isUtf8 = Arrays.equals(read.getBytes(StandardCharsets.UTF_8), begun);
+                            assertEquals(isUtf8, JsonString.isUtf8(begun), () -> HexFormat.of().formatHex(begun));
+                        }
+                    }
+                }
             }
         }
     }
