@@ -62,7 +62,8 @@ final class Connections {
      * a request which had been given up by then: the REST client (3.34.1) leaves them leased for ever.
      *
      * @param bound how many bytes the body of its answer may have
-     * @param held what the invocation holds, to which that body is added as it arrives; null: it is counted elsewhere
+     * @param held what the invocation holds, to which that body is added once its length is known, or as it arrives; null: it is counted,
+     *        and read, elsewhere
      * @param headers of the caller's that go upstream, by lower-case name
      * @return names itself in the header {@link OpenAiApi#EXCHANGE}; to be closed when it has its answer, or none
      */

@@ -54,7 +54,8 @@ final class Exchange implements Closeable {
 
     /**
      * @param bound how many bytes the body of its answer may have
-     * @param held what the invocation holds, to which that body is added as it arrives; null: it is counted, and read, elsewhere
+     * @param held what the invocation holds, to which that body is added once its length is known, or as it arrives; null: it is counted,
+     *        and read, elsewhere
      * @param headers of the caller's that go upstream, by lower-case name
      * @param foundKept whether there were connections from before
      */
