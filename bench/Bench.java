@@ -157,8 +157,11 @@ public final class Bench {
             if (upstream.startsWith("https:")) { // whom to trust; no folder, so that Go is spared the machine's 140 certificates
                 String pem = folder + "/ca.pem";
                 builder.environment().putAll(Map.of("QUARKUS_TLS_TRUST_STORE_PEM_CERTS", pem, "SSL_CERT_FILE", pem, "SSL_CERT_DIR",
-                        "/nonexistent", "REQUESTS_CA_BUNDLE", pem, "NODE_EXTRA_CA_CERTS", pem, "QUARKUS_TLS_OWN_TRUST_STORE_PEM_CERTS",
-                        pem, "QUARKUS_REST_CLIENT_CHAT_TLS_CONFIGURATION_NAME", "own"));
+                        "/nonexistent", "REQUESTS_CA_BUNDLE", pem, "NODE_EXTRA_CA_CERTS", pem));
+                if (name.equals("stock-quarkus")) {
+                    builder.environment().putAll(Map.of("QUARKUS_TLS_OWN_TRUST_STORE_PEM_CERTS", pem,
+                            "QUARKUS_REST_CLIENT_CHAT_TLS_CONFIGURATION_NAME", "own"));
+                }
             }
             long spawned = System.nanoTime();
             process = builder.start();

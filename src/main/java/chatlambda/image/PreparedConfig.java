@@ -10,6 +10,7 @@ import io.quarkus.runtime.configuration.ConfigurationException;
 import io.quarkus.runtime.configuration.NameIterator;
 import io.quarkus.runtime.configuration.PropertiesUtil;
 import io.quarkus.runtime.configuration.QuarkusConfigFactory;
+import io.quarkus.tls.runtime.config.TlsConfig;
 import io.quarkus.value.registry.ValueRegistry;
 import io.smallrye.config.ConfigValue;
 import io.smallrye.config.EnvConfigSource;
@@ -17,6 +18,7 @@ import io.smallrye.config.SmallRyeConfig;
 import io.smallrye.config.SmallRyeConfigBuilder;
 import io.smallrye.config.SysPropConfigSource;
 import java.io.File;
+import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -33,7 +35,8 @@ import org.graalvm.nativeimage.ImageInfo;
  * so that a start need not read the settings of every extension. Those were 40 % of the start. Our own, {@code chat.*}, are not kept:
  * they are looked up by name while the function starts, in system properties and in the environment, then in application.properties.
  *
- * <p>With an override, in the environment, in a system property or in a file, a start reads everything, as Quarkus does.
+ * <p>With an override, in the environment, in a system property or in a file, a start reads everything, as Quarkus does. Certificate files
+ * to trust are the exception: they alone are read.
  */
 final class PreparedConfig {
 
@@ -43,16 +46,28 @@ final class PreparedConfig {
     private static final List<String> OVERRIDING = List.of("quarkus", "smallrye", "mp_", "mp.", "microprofile", "config_ordinal",
             "config.ordinal");
 
+    /** The one override that a start with the prepared configuration takes: certificate files, by commas. */
+    private static final String CERTIFICATES = "quarkus.tls.trust-store.pem.certs";
+    private static final String CERTIFICATES_VARIABLE = "QUARKUS_TLS_TRUST_STORE_PEM_CERTS";
+
     private static final int MIN_JAVA = 25;
 
-    static final SmallRyeConfig PREPARED = prepare();
+    static final SmallRyeConfig PREPARED = prepare(Map.of());
+
+    /** Where the prepared configuration keeps its settings of TLS, under their prefix; and those for certificate files, without one. */
+    private static final Map<String, Object> TLS = mapped(PREPARED);
+    private static final TlsConfig TRUSTING = trusting();
 
     private PreparedConfig() {
     }
 
-    /** Whether there is no run-time override. */
+    /** Whether there is no run-time override, but for certificate files in a variable. */
     static boolean applies() {
-        return !matchesAny(System.getenv().keySet()) && !matchesAny(System.getProperties().stringPropertyNames())
+        Set<String> variables = new HashSet<>(System.getenv().keySet());
+        if (!System.getenv().getOrDefault(CERTIFICATES_VARIABLE, "").isBlank()) {
+            variables.remove(CERTIFICATES_VARIABLE);
+        }
+        return !matchesAny(variables) && !matchesAny(System.getProperties().stringPropertyNames())
                 && !new File(".env").exists() && !new File("config/application.properties").exists();
     }
 
@@ -68,11 +83,40 @@ final class PreparedConfig {
         return false;
     }
 
+    /** Takes the certificate files from their variable, if there are any. */
+    static void readCertificates() {
+        if (System.getenv().containsKey(CERTIFICATES_VARIABLE)) {
+            files(TRUSTING).addAll(PREPARED.getValues(CERTIFICATES, Path.class));
+            TLS.replaceAll((prefix, none) -> TRUSTING);
+        }
+    }
+
+    private static List<Path> files(TlsConfig tls) {
+        return tls.defaultCertificateConfig().orElseThrow().trustStore().orElseThrow().pem().orElseThrow().certs().orElseThrow();
+    }
+
+    private static TlsConfig trusting() {
+        TlsConfig trusting = prepare(Map.of(CERTIFICATES, "placeholder")).getConfigMapping(TlsConfig.class);
+        files(trusting).clear();
+        return trusting;
+    }
+
+    @SuppressWarnings("unchecked")
+    private static Map<String, Object> mapped(SmallRyeConfig config) {
+        try {
+            var mappings = SmallRyeConfig.class.getDeclaredField("mappings");
+            mappings.setAccessible(true);
+            return ((Map<Class<?>, Map<String, Object>>) mappings.get(config)).get(TlsConfig.class);
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
     static boolean isInstalled() {
         return ConfigProvider.getConfig().unwrap(SmallRyeConfig.class) == PREPARED;
     }
 
-    private static SmallRyeConfig prepare() {
+    private static SmallRyeConfig prepare(Map<String, String> defaults) {
         if (!ImageInfo.inImageBuildtimeCode()) {
             throw new IllegalStateException("to be initialized while the image is built");
         }
@@ -87,7 +131,7 @@ final class PreparedConfig {
         thread.setContextClassLoader(ours);
         try {
             Class.forName("io.quarkus.runner.ApplicationImpl", true, ours); // it reads what is fixed at build time
-            SmallRyeConfigBuilder builder = new Builder().forClassLoader(ours);
+            SmallRyeConfigBuilder builder = new Builder().forClassLoader(ours).withDefaultValues(defaults);
             AbstractConfigBuilder.withCustomizer(builder, GENERATED);
             return builder.build();
         } catch (ClassNotFoundException e) {
@@ -189,6 +233,7 @@ final class RuntimeConfig {
     @Substitute
     public static void runtimeConfig(ValueRegistry values) {
         if (PreparedConfig.applies()) {
+            PreparedConfig.readCertificates();
             QuarkusConfigFactory.setConfig(PreparedConfig.PREPARED);
             return;
         }
