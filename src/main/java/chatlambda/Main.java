@@ -4,6 +4,7 @@ import chatlambda.log.JsonLines;
 import chatlambda.runtime.RuntimeApi;
 import chatlambda.runtime.Workers;
 import chatlambda.secret.Secret;
+import chatlambda.upstream.EarlyConnection;
 import io.quarkus.runtime.LaunchMode;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.QuarkusApplication;
@@ -39,11 +40,21 @@ public final class Main implements QuarkusApplication {
 
     public static void main(String... args) {
         Heap.fit(System.getenv());
+        beginConnecting(System.getenv());
         // Otherwise the log manager asks the resolver for this host's name, which no log line of ours shows.
         System.setProperty("jboss.host.name", "lambda");
         NETTY.forEach(System::setProperty);
         endOnSigterm();
         Quarkus.run(Main.class, args);
+    }
+
+    /** In the native image, whose first channel goes on with it; before settings are read, so only where a variable names the upstream. */
+    private static void beginConnecting(Map<String, String> environment) {
+        String url = environment.get("CHAT_URL");
+        if (url != null && !environment.containsKey("CHAT_PRIME_TIMEOUT") && System.getProperty("chat.url") == null
+                && System.getProperty("org.graalvm.nativeimage.imagecode") != null) {
+            EarlyConnection.begin(url);
+        }
     }
 
     /** Lambda's shutdown, 300 ms before it kills: nothing here waits to be written, and no answer would be taken any more. */

@@ -11,6 +11,7 @@ import chatlambda.runtime.RuntimeApi;
 import chatlambda.runtime.Workers;
 import chatlambda.secret.Secret;
 import chatlambda.upstream.BytesInFlight;
+import chatlambda.upstream.EarlyConnection;
 import chatlambda.upstream.Upstream;
 import io.quarkus.tls.TlsConfiguration;
 import io.vertx.core.Vertx;
@@ -63,6 +64,7 @@ public final class Startup {
         if (!settings.primeTimeout().isZero()) {
             Rehearsal.run(settings, upstream);
         }
+        EarlyConnection.drop();
         Prepared prepared = preparing == null ? ready : await(preparing);
         Settings read = prepared.read.settings();
         if (read.auth() == Access.Mode.KEYS && read.clientKeys().isEmpty()) {

@@ -10,6 +10,7 @@ import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.fields;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 
 import chatlambda.access.Access;
+import chatlambda.upstream.EarlyConnection;
 import com.tngtech.archunit.base.DescribedPredicate;
 import com.tngtech.archunit.core.domain.JavaAccess;
 import com.tngtech.archunit.core.domain.JavaClass;
@@ -75,22 +76,26 @@ class HouseRulesTest {
             .because("what is only for the native image must not be missed on a JVM");
 
     /**
-     * The rehearsal's stand-in for the upstream listens on loopback. The budgets' table is asked on the way to every answer, and whether a
-     * request to it went out decides whether money is counted: no HTTP client tells that.
+     * The rehearsal's stand-in for the upstream listens on loopback. The early connection is begun before there is a client. The budgets'
+     * table is asked on the way to every answer, and whether a request to it went out decides whether money is counted: no HTTP client
+     * tells that.
      */
     @ArchTest
     static final ArchRule onlyRuntimeAndBudgetOpenSockets = noClasses().that(PRODUCTION)
             .and().resideOutsideOfPackages("chatlambda.runtime..", "chatlambda.budget..")
-            .and().doNotBelongToAnyOf(Rehearsal.class)
+            .and().doNotBelongToAnyOf(Rehearsal.class, EarlyConnection.class)
             .should().dependOnClassesThat(named("are sockets or the JDK's HTTP",
                     "java\\.net\\.(\\w*Socket|HttpURLConnection|URLConnection)|java\\.net\\.http\\..*|java\\.nio\\.channels\\..*Channel"
                             + "|javax\\.net\\..*Socket\\w*|com\\.sun\\.net\\.httpserver\\..*"))
             .orShould().accessTargetWhere(is("java\\.net\\.URL\\.(open.*|getContent)"));
 
-    /** What the two REST clients, to the upstream and to AWS, and Vert.x below them open is theirs; nobody else has a client. */
+    /**
+     * What the two REST clients, to the upstream and to AWS, and Vert.x below them open is theirs; nobody else has a client. The image
+     * gives Vert.x the upstream's early connection.
+     */
     @ArchTest
     static final ArchRule onlyTheUpstreamAndAwsHaveClients = noClasses().that(PRODUCTION)
-            .and().resideOutsideOfPackages("chatlambda.upstream..", "chatlambda.aws..")
+            .and().resideOutsideOfPackages("chatlambda.upstream..", "chatlambda.aws..", "chatlambda.image..")
             .should().dependOnClassesThat(resideInAnyPackage("io.vertx.core.http..", "io.vertx.core.net..", "io.netty..",
                     "io.quarkus.rest.client..", "org.eclipse.microprofile.rest.client..", "jakarta.ws.rs.client.."))
             .orShould().accessTargetWhere(is("io\\.vertx\\.core\\.Vertx\\.create.*"));

@@ -45,6 +45,20 @@ class TlsIT {
     }
 
     @Test
+    void theConnectionThatTheStartBeganIsTheOneThatIsUsed() throws Exception {
+        var authority = new TestAuthority(keys);
+        try (var upstream = ScriptedUpstream.startTls(authority.certified("localhost"), answering(200, "application/json", "{\"tls\":true}"));
+                var function = Deployed.against(upstream.url(), authority.trusted())) {
+            function.lambda.awaitPoll();
+            assertTrue(upstream.requests.isEmpty());
+            assertEquals("{\"tls\":true}", function.invoke(CHAT).text());
+            assertEquals("{\"tls\":true}", function.invoke(CHAT).text());
+            assertEquals(1, upstream.connections.size());
+            assertEquals(List.of(), function.process.messages());
+        }
+    }
+
+    @Test
     void anUnknownAuthorityIs502() throws Exception {
         try (var upstream = ScriptedUpstream.startTls(new TestAuthority(keys).certified("localhost"), answering(200, "application/json", "{}"));
                 var function = Deployed.against(upstream.url(), Map.of())) {

@@ -75,6 +75,7 @@ public final class Upstream {
     private final OpenAiApi api;
     private final HttpClient client;
     private final Connections connections;
+    private final boolean direct;
 
     /**
      * @param number tells its connections from those of others
@@ -98,6 +99,7 @@ public final class Upstream {
                 .httpClientOptionsCustomizer(clientOptions::set);
         tls.ifPresent(builder::tlsConfiguration);
         api = builder.build(OpenAiApi.class);
+        direct = clientOptions.get().getProxyOptions() == null;
         client = vertx.httpClientBuilder().with(clientOptions.get()).withConnectHandler(connections::add).build();
     }
 
@@ -108,6 +110,7 @@ public final class Upstream {
         this.connections = real.connections;
         this.api = real.api;
         this.client = real.client;
+        this.direct = real.direct;
     }
 
     /** The same client asked for another address: one on loopback, in this process. */
@@ -129,7 +132,11 @@ public final class Upstream {
         long begun = System.nanoTime();
         connections.priming(true);
         var connected = new CompletableFuture<Void>();
+        if (direct) {
+            EarlyConnection.offer(base);
+        }
         request(Route.CHAT).onComplete(done -> {
+            EarlyConnection.drop(); // there may have been no channel
             connections.priming(false);
             if (done.failed()) {
                 connected.completeExceptionally(done.cause());
@@ -139,6 +146,7 @@ public final class Upstream {
             done.result().reset();
             connected.complete(null);
         });
+        EarlyConnection.awaitTaken();
         return connected;
     }
 
