@@ -60,6 +60,9 @@ public final class Startup {
         Instant primed = Instant.now().plus(settings.primeTimeout());
         String key = settings.apiKey();
         var secret = key != null && Secret.looksLikeArn(key) ? Secret.startReading(key, environment, settings.connectTimeout()) : null;
+        if (preparing != null || secret != null) {
+            EarlyConnection.drop(); // the next channel may be theirs, which is to another host
+        }
         var upstream = new Upstream(0, options(settings), tls, vertx);
         if (!settings.primeTimeout().isZero()) {
             Rehearsal.run(settings, upstream);

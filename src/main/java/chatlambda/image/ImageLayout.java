@@ -246,7 +246,7 @@ final class ImageLayout implements Feature {
         try {
             step.run();
         } catch (ReflectiveOperationException | IOException | RuntimeException e) {
-            System.out.println("Not laid out for the start, which will be slower: this builder is not that of GraalVM or Mandrel 25.0: " + e);
+            System.out.println("Not laid out for the start: this builder is not that of GraalVM or Mandrel 25.0: " + e);
         }
     }
 

@@ -11,8 +11,10 @@ import java.nio.channels.SelectionKey;
 import java.nio.channels.SocketChannel;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicReference;
 
 /**
@@ -21,6 +23,9 @@ import java.util.concurrent.atomic.AtomicReference;
  * client connects by itself.
  */
 public final class EarlyConnection {
+
+    /** How long the event loop waits for the lookup of a name; the client's own waits without holding that up. */
+    private static final int MAX_LOOKUP_MILLIS = 500;
 
     private static final AtomicReference<EarlyConnection> BEGUN = new AtomicReference<>();
     /** The one that the next channel goes on with. */
@@ -120,10 +125,16 @@ public final class EarlyConnection {
             return new NioSocketChannel();
         }
         try {
-            SocketChannel connecting = offered.connecting.join();
+            SocketChannel connecting = offered.connecting.get(MAX_LOOKUP_MILLIS, TimeUnit.MILLISECONDS);
             return connecting.isOpen() ? new Begun(connecting) : new NioSocketChannel();
-        } catch (CompletionException e) {
+        } catch (ExecutionException e) {
             return new NioSocketChannel(); // it fares better, or says what is wrong
+        } catch (TimeoutException | InterruptedException e) {
+            offered.close();
+            if (e instanceof InterruptedException) {
+                Thread.currentThread().interrupt();
+            }
+            return new NioSocketChannel();
         } finally {
             offered.taken.countDown();
         }
