@@ -63,16 +63,19 @@ final class PreparedConfig {
 
     /** Whether there is no run-time override, but for certificate files in a variable. */
     static boolean applies() {
-        Set<String> variables = new HashSet<>(System.getenv().keySet());
-        if (!System.getenv().getOrDefault(CERTIFICATES_VARIABLE, "").isBlank()) {
-            variables.remove(CERTIFICATES_VARIABLE);
-        }
-        return !matchesAny(variables) && !matchesAny(System.getProperties().stringPropertyNames())
+        String files = System.getenv().getOrDefault(CERTIFICATES_VARIABLE, "");
+        boolean trusts = !files.contains("$") && !files.replace(',', ' ').isBlank(); // no expression, nor nothing, which is a mistake
+        return !matchesAny(System.getenv().keySet(), trusts ? CERTIFICATES_VARIABLE : null)
+                && !matchesAny(System.getProperties().stringPropertyNames(), null)
                 && !new File(".env").exists() && !new File("config/application.properties").exists();
     }
 
-    private static boolean matchesAny(Set<String> names) {
+    /** @param but the one that does not count, or null */
+    private static boolean matchesAny(Set<String> names, String but) {
         for (String name : names) {
+            if (name.equals(but)) {
+                continue;
+            }
             String lower = name.toLowerCase(Locale.ROOT);
             for (String part : OVERRIDING) {
                 if (lower.contains(part)) {

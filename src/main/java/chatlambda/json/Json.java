@@ -16,14 +16,15 @@ public final class Json {
     /** How deep arrays and objects may nest: deeper than in any chat request, and not so deep that a parser's stack gets large. */
     public static final int MAX_NESTING = 1000;
 
-    private static final JsonFactory FACTORY = new ByteParser.Factory((JsonFactoryBuilder) new JsonFactoryBuilder()
+    private static final JsonFactory FACTORY = new JsonFactoryBuilder()
             .configure(JsonFactory.Feature.INTERN_FIELD_NAMES, false)
             .streamReadConstraints(StreamReadConstraints.builder()
                     .maxNestingDepth(MAX_NESTING)
                     .maxNumberLength(Integer.MAX_VALUE)
                     .maxStringLength(Integer.MAX_VALUE)
                     .maxNameLength(Integer.MAX_VALUE)
-                    .build()));
+                    .build())
+            .build();
 
     private Json() {
     }

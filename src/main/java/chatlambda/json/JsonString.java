@@ -263,101 +263,42 @@ public final class JsonString {
         return at < length && text[at] == '{';
     }
 
-    /**
-     * The first position of a quote, a backslash, a control character or of what is no character, or one ahead of it, from which fewer
-     * than eight bytes are left; {@code end} at most.
-     */
-    static int afterPlain(byte[] text, int from, int end) {
-        long open = 0;
-        int at = from;
-        for (; at + 8 <= end; at += 8) {
-            long bytes = (long) EIGHT_BYTES.get(text, at);
-            long special = are(bytes, '"') | are(bytes, '\\') | controls(bytes);
-            int plain = 8;
-            if (special != 0) {
-                plain = first(special);
-                bytes &= (1L << 8 * plain) - 1;
-            }
-            if ((bytes & TOPS | open) != 0) {
-                if (!continues(bytes, open)) {
-                    break;
-                }
-                open = open(bytes);
-            }
-            if (special != 0) {
-                return at + plain;
-            }
-        }
-        if (open != 0) { // back to the first byte of the character
-            do {
-                at--;
-            } while (isContinuation(text[at]));
-        }
-        return at;
-    }
-
     /** Whether {@code text} is well-formed UTF-8 (Unicode 15, table 3-7: no overlong form, no surrogate). */
     public static boolean isUtf8(byte[] text) {
-        long open = 0;
-        int at = 0;
-        for (; at + 8 <= text.length; at += 8) {
-            long bytes = (long) EIGHT_BYTES.get(text, at);
-            if ((bytes & TOPS | open) == 0) {
+        int i = 0;
+        while (i < text.length) {
+            int first = text[i] & 0xff;
+            if (first < 0x80) {
+                i++;
+                while (i + 8 <= text.length && ((long) EIGHT_BYTES.get(text, i) & TOPS) == 0) {
+                    i += 8;
+                }
                 continue;
             }
-            if (!continues(bytes, open) || !areInRange(text, at, bytes)) {
+            int length = characterLength(text, i, first);
+            if (length == 0) {
                 return false;
             }
-            open = open(bytes);
-        }
-        long rest = 0;
-        for (int i = text.length - 1; i >= at; i--) {
-            rest = rest << 8 | text[i] & 0xff;
-        }
-        return continues(rest, open) && areInRange(text, at, rest) && open(rest) == 0;
-    }
-
-    /**
-     * Whether each byte that must continue a character does, and no other one.
-     *
-     * @param open {@link #open} of the bytes before
-     */
-    private static boolean continues(long bytes, long open) {
-        long firsts = bytes & bytes << 1 & TOPS; // of characters of several bytes
-        long ofThree = firsts & bytes << 2; // or more
-        long ofFour = ofThree & bytes << 3;
-        long none = ofFour & bytes << 4;
-        return (firsts << 8 | ofThree << 16 | ofFour << 24 | open | none) == (bytes & TOPS & ~firsts);
-    }
-
-    /** The top bits of those of the next eight bytes that must continue a character which has begun in these. */
-    private static long open(long bytes) {
-        long firsts = bytes & bytes << 1 & TOPS;
-        long ofThree = firsts & bytes << 2;
-        return firsts >>> 56 | ofThree >>> 48 | (ofThree & bytes << 3) >>> 40;
-    }
-
-    /** Whether no character that begins in the {@code bytes} at {@code at} is an overlong form, a surrogate or beyond U+10FFFF. */
-    private static boolean areInRange(byte[] text, int at, long bytes) {
-        long ofFour = bytes & bytes << 1 & bytes << 2 & bytes << 3 & TOPS;
-        long doubtful = are(bytes & ~ONES, (char) 0xc0) | are(bytes, (char) 0xe0) | are(bytes, (char) 0xed) | ofFour;
-        for (; doubtful != 0; doubtful &= doubtful - 1) {
-            int first = at + first(doubtful);
-            if (first + 1 >= text.length || !isInRange(text[first] & 0xff, text[first + 1] & 0xff)) {
-                return false;
-            }
+            i += length;
         }
         return true;
     }
 
-    private static boolean isInRange(int first, int second) {
-        return switch (first) {
-            case 0xe0 -> second >= 0xa0;
-            case 0xed -> second <= 0x9f;
-            case 0xf0 -> second >= 0x90;
-            case 0xf4 -> second <= 0x8f;
-            default -> first > 0xf0 && first < 0xf4;
-        };
+    /** How long the character of several bytes is that begins at {@code i} with {@code first}; 0: none does. */
+    private static int characterLength(byte[] text, int i, int first) {
+        int left = text.length - i;
+        if (first < 0xe0) {
+            return first >= 0xc2 && left > 1 && isContinuation(text[i + 1]) ? 2 : 0;
+        }
+        if (left < 3 || !isContinuation(text[i + 1]) || !isContinuation(text[i + 2])) {
+            return 0;
+        }
+        int point = (first & 0xf) << 6 | text[i + 1] & 0x3f; // without its last six bits
+        if (first < 0xf0) {
+            return point < 0x800 >> 6 || point >= 0xd800 >> 6 && point < 0xe000 >> 6 ? 0 : 3;
+        }
+        boolean isInRange = point >= 0x10000 >> 12 && point <= 0x10ffff >> 12;
+        return isInRange && left > 3 && isContinuation(text[i + 3]) ? 4 : 0;
     }
 
     private static boolean isContinuation(byte b) {

@@ -41,9 +41,12 @@ public final class EarlyConnection {
 
     /** @param url as it was set; what is wrong with it, the settings say */
     public static void begin(String url) {
+        if (!url.startsWith("https:")) {
+            return;
+        }
         try {
             var base = URI.create(url);
-            if ("https".equals(base.getScheme()) && base.getHost() != null) {
+            if (base.getHost() != null) {
                 var begun = new EarlyConnection(base);
                 BEGUN.set(begun);
                 var thread = new Thread(begun::connect, "early connection");
