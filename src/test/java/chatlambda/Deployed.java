@@ -238,10 +238,26 @@ final class Deployed implements AutoCloseable {
         }
 
         /** @param name {@code STOP} and {@code CONT}, as Lambda freezes and thaws, or {@code TERM} */
+        /** STOP returns when each thread has stopped: under load one may go on for as long as an answer takes. */
         void signal(String name) throws IOException, InterruptedException {
             if (new ProcessBuilder("kill", "-" + name, Long.toString(pid())).start().waitFor() != 0) {
                 throw new IOException("no process to send " + name + " to");
             }
+            while (name.equals("STOP") && !isStopped()) {
+                Thread.onSpinWait();
+            }
+        }
+
+        private boolean isStopped() throws IOException {
+            try (var threads = Files.list(Path.of("/proc/" + pid() + "/task"))) {
+                for (Path thread : threads.toList()) {
+                    String stat = Files.readString(thread.resolve("stat"));
+                    if (stat.charAt(stat.lastIndexOf(')') + 2) != 'T') {
+                        return false;
+                    }
+                }
+            }
+            return true;
         }
 
         /** Resident memory in kilobytes; {@code name} is {@code VmRSS} or, for the highest so far, {@code VmHWM}. */
