@@ -237,8 +237,11 @@ final class Deployed implements AutoCloseable {
             return process.pid();
         }
 
-        /** @param name {@code STOP} and {@code CONT}, as Lambda freezes and thaws, or {@code TERM} */
-        /** STOP returns when each thread has stopped: under load one may go on for as long as an answer takes. */
+        /**
+         * Returns from {@code STOP} when each thread has stopped: under load one may go on for as long as an answer takes.
+         *
+         * @param name {@code STOP} and {@code CONT}, as Lambda freezes and thaws, or {@code TERM}
+         */
         void signal(String name) throws IOException, InterruptedException {
             if (new ProcessBuilder("kill", "-" + name, Long.toString(pid())).start().waitFor() != 0) {
                 throw new IOException("no process to send " + name + " to");
