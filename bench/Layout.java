@@ -165,7 +165,7 @@ public final class Layout {
                     }
                 }
             } catch (IOException e) {
-                System.err.println("bench: " + e);
+                return; // the process has been ended amid a line
             }
         }
     }
