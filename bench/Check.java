@@ -25,9 +25,9 @@ public final class Check {
 
     /**
      * For the time to the first answer over TLS, as a share of Go's. Three round trips of 20 ms are in both, so it depends on the machine
-     * less than CPU does; but it is a time. On two cores the median of 21 rounds was 1.35 to 1.44 beside other work, and 1.43 to 1.89 with
-     * {@code yes} on each core as well; on a core three times as slow it would be 1.8. This bound is beyond all of them, and finds three
-     * round trips more, or as much work. Less work than that {@code tls_faults} finds; one round trip more, which is no work, neither does.
+     * less than CPU does; but it is a time. On two cores the median of 21 rounds of one binary was 1.35 to 1.44 beside other work, and up
+     * to 1.89, a third more, with {@code yes} on each core as well. This bound is beyond that, and finds two round trips more, or as much
+     * work. Less work than that {@code tls_faults} finds; one round trip more, which is no work, neither does.
      */
     private static final double TIMED = 1.5;
 

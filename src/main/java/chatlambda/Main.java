@@ -48,7 +48,10 @@ public final class Main implements QuarkusApplication {
         Quarkus.run(Main.class, args);
     }
 
-    /** In the native image, whose first channel goes on with it; before settings are read, so only where a variable names the upstream. */
+    /**
+     * Begins to connect to the upstream while Quarkus starts: in the native image, whose first channel takes the connection over, and
+     * where a variable names the upstream, since the settings have not been read yet.
+     */
     private static void beginConnecting(Map<String, String> environment) {
         String url = environment.get("CHAT_URL");
         if (url != null && !environment.containsKey("CHAT_PRIME_TIMEOUT") && System.getProperty("chat.url") == null
