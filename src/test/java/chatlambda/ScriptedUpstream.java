@@ -105,13 +105,15 @@ final class ScriptedUpstream implements AutoCloseable {
         };
     }
 
+    /** The body's end comes with its last chunk: the function waits for it for 50 ms, and then gives the connection up. */
     static Script streaming(String... chunks) {
         return (request, connection) -> {
             write(connection, STREAM_HEAD);
-            for (String chunk : chunks) {
-                write(connection, chunk(chunk));
+            int last = chunks.length - 1;
+            for (int i = 0; i < last; i++) {
+                write(connection, chunk(chunks[i]));
             }
-            write(connection, LAST_CHUNK);
+            write(connection, (last < 0 ? "" : chunk(chunks[last])) + LAST_CHUNK);
         };
     }
 
