@@ -27,18 +27,21 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
 import javax.net.ssl.SSLContext;
 
 /**
  * An OpenAI-style endpoint on loopback that answers in AI/ML API's form, always the same to the same request: chat completions and
  * responses as {@link StubAnswer} says, embeddings, and a list of models. The model's name selects what else it can do: {@code stub/429}
- * (any error status), {@code stub/slow-1500} (milliseconds of thought).
+ * (any error status), {@code stub/slow-1500} (milliseconds of thought). In dev mode its first text says so.
  */
 public final class StubChat implements Closeable {
 
     private static final List<String> MODELS = List.of("google/gemini-2.5-pro-preview-05-06", "google/gemini-pro-latest", "stub/429",
             "stub/slow-2000");
+    private static final String INTRODUCTION = "\n\nThis answer comes from a stub, which repeats what you say. Ask it for the model stub/429"
+            + " to see that error, or for stub/slow-2000 to wait 2 seconds. With CHAT_API_KEY set, a real upstream answers.";
     private static final int DIMENSIONS = 8; // of a vector, where the request does not say how many
     private static final int MAX_DIMENSIONS = 4_096;
 
@@ -50,6 +53,8 @@ public final class StubChat implements Closeable {
     private final ExecutorService threads = LocalLambda.daemons("stub-chat"); // first, because LocalLambda sets the JDK's server up
     private final HttpServer server;
     private final Duration pace;
+    /** Whether it has still to say what it is. */
+    private final AtomicBoolean isStranger = new AtomicBoolean();
 
     private StubChat(Duration pace, SSLContext identity) throws IOException {
         this.pace = pace;
@@ -69,6 +74,13 @@ public final class StubChat implements Closeable {
     /** @param pace the pause between two chunks of a streamed answer */
     public static StubChat start(Duration pace) {
         return start(pace, null);
+    }
+
+    /** At a pace at which the eye sees a stream, and with its first plain text it says what it is. */
+    public static StubChat forDevMode() {
+        StubChat stub = start(Duration.ofMillis(60));
+        stub.isStranger.set(true);
+        return stub;
     }
 
     /** @param identity the certificate for {@code localhost} and its key, for TLS; null for plain HTTP */
@@ -123,7 +135,7 @@ public final class StubChat implements Closeable {
     }
 
     private void chat(HttpExchange exchange, JsonObject request) throws IOException {
-        var completions = new StubCompletions(request.getString("model", ""), StubAnswer.toChat(request));
+        var completions = new StubCompletions(request.getString("model", ""), introduced(StubAnswer.toChat(request)));
         if (request.getBoolean("stream", false)) {
             completions.stream(eventStream(exchange), pace);
         } else {
@@ -133,12 +145,16 @@ public final class StubChat implements Closeable {
     }
 
     private void responses(HttpExchange exchange, JsonObject request) throws IOException {
-        var responses = new StubResponses(request, StubAnswer.toResponses(request));
+        var responses = new StubResponses(request, introduced(StubAnswer.toResponses(request)));
         if (request.getBoolean("stream", false)) {
             responses.stream(eventStream(exchange), pace);
         } else {
             send(exchange, 200, responses.whole().toString());
         }
+    }
+
+    private StubAnswer introduced(StubAnswer answer) {
+        return answer.isPlainText() && isStranger.compareAndSet(true, false) ? answer.with(INTRODUCTION) : answer;
     }
 
     private static OutputStream eventStream(HttpExchange exchange) throws IOException {

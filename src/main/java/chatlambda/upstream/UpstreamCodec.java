@@ -28,6 +28,7 @@ import io.netty.util.ReferenceCountUtil;
 import io.vertx.core.http.HttpConnection;
 import java.nio.channels.ClosedChannelException;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 
 /**
  * The HTTP/1.1 codec of one connection to the upstream, one request at a time. It replaces Netty's {@code HttpClientCodec} for two
@@ -337,7 +338,7 @@ final class UpstreamCodec extends CombinedChannelDuplexHandler<HttpResponseDecod
         private void endAnswer(Exchange its, ChannelHandlerContext context, boolean moreBehind) {
             exchange = null;
             if (!its.reusable || moreBehind) {
-                connection.shutdown(SHUTDOWN_MILLIS); // Vert.x then closes it after this answer
+                connection.shutdown(SHUTDOWN_MILLIS, TimeUnit.MILLISECONDS); // Vert.x then closes it after this answer
             }
             if (!its.isSent()) {
                 context.executor().execute(context::close); // the rest of the request may never be read

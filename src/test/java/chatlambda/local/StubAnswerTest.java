@@ -3,7 +3,6 @@ package chatlambda.local;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import chatlambda.Events;
-import jakarta.json.JsonObject;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -52,29 +51,6 @@ class StubAnswerTest {
             """)
     void responses(String request, String tool, String text) {
         assertAnswer(tool, text, StubAnswer.toResponses(Events.json(request.replace("TOOLS", TOOLS))));
-    }
-
-    @ParameterizedTest
-    @CsvSource(delimiter = '|', textBlock = """
-            {"type":"string"}                                                                        | "stub"
-            {"type":"number"}                                                                        | 1
-            {"type":"integer","minimum":3}                                                           | 3
-            {"type":"boolean"}                                                                       | true
-            {"type":"null"}                                                                          | null
-            {"type":["null","boolean"]}                                                              | true
-            {"type":"array","items":{"type":"number"}}                                               | []
-            {"type":"array","items":{"type":"number"},"minItems":2}                                  | [1,1]
-            {"enum":["b","a"]}                                                                       | "b"
-            {"anyOf":[{"type":"boolean"},{"type":"null"}]}                                           | true
-            {"type":"object","properties":{"a":{"type":"string"},"b":{}}}                            | {}
-            {"type":"object","properties":{"a":{"properties":{"b":{"enum":[2]}},"required":["b"]}},"required":["a"]} | {"a":{"b":2}}
-            {"$ref":"#/$defs/a","$defs":{"a":{"type":"boolean"}}}                                    | true
-            {"$ref":"https://elsewhere.example/schema"}                                              | "stub"
-            {"type":"array","items":{"$ref":"#"},"minItems":1}                                       | [[[[[null]]]]]
-            """)
-    void aSchemaIsFilledWithTheLeastThatSatisfiesIt(String schema, String value) {
-        JsonObject request = Events.json("{\"input\":\"Hi\",\"text\":{\"format\":{\"type\":\"json_schema\",\"schema\":" + schema + "}}}");
-        assertEquals(value, StubAnswer.toResponses(request).text());
     }
 
     private static void assertAnswer(String tool, String text, StubAnswer answer) {

@@ -67,7 +67,8 @@ class EarlyConnectionTest {
     }
 
     private static boolean isAccepting(ServerSocket server) throws IOException {
-        try (var accepted = server.accept()) {
+        try {
+            server.accept().close();
             return true;
         } catch (java.net.SocketTimeoutException e) {
             return false;

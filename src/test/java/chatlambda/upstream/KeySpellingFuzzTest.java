@@ -78,8 +78,7 @@ class KeySpellingFuzzTest {
 
     private static void requireKeyless(JsonNode json, String key) throws IOException {
         assertFalse(json.asText().contains(key), json.asText());
-        for (var fields = json.fields(); fields.hasNext();) {
-            var field = fields.next();
+        for (var field : json.properties()) {
             assertFalse(field.getKey().contains(key), field.getKey());
             requireKeyless(field.getValue(), key);
         }
