@@ -42,6 +42,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
 
@@ -434,7 +435,7 @@ final class ChatTurn implements Turn {
             if (isPing) {
                 function.log().skip();
             } else {
-                function.log().write(line(delivery), !(event instanceof Warmup));
+                function.log().write(line(delivery), countedModels());
             }
         } finally {
             if (reservation != null) {
@@ -489,6 +490,15 @@ final class ChatTurn implements Turn {
         }
         return new Spent(true, isTold ? BigDecimal.valueOf(prompt).add(BigDecimal.valueOf(completion)) : null,
                 usd == null && isTold && price != null ? price.of(prompt, completion) : usd);
+    }
+
+    /** Those that metrics know by name; null: what keeps an instance warm, and who is nobody, metrics do not count. */
+    private Set<String> countedModels() {
+        boolean isNobody = client == null && outcome != null && outcome.status == 401;
+        if (event instanceof Warmup || isNobody) {
+            return null;
+        }
+        return rules == null ? Set.of() : rules.models();
     }
 
     private AccessLine line(Delivery delivery) {

@@ -86,7 +86,7 @@ final class Rehearsal {
             var client = new Client("rehearsal", () -> "rehearsal", Limits.NONE);
             var key = new Access.Key(client, HexFormat.of().parseHex(KEY_SHA_256));
             var access = new Access(Access.Mode.KEYS, List.of(key), client, client);
-            var log = new AccessLog(OutputStream.nullOutputStream(), settings.metrics(), List.of(settings.models().standard()), Map.of());
+            var log = new AccessLog(OutputStream.nullOutputStream(), settings.metrics(), Map.of());
             var standIn = upstream.standIn(URI.create("http://127.0.0.1:" + server.getLocalPort()));
             String event = EVENT.formatted(route.path(), streams ? ",\\\"stream\\\":true" : "");
             var function = new ChatFunction(settings, new Rules(access), null, new BytesInFlight(0), log, standIn);

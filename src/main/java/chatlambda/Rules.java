@@ -7,6 +7,7 @@ import chatlambda.chat.UpstreamKey;
 import chatlambda.secret.Secret;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
@@ -29,8 +30,12 @@ final class Rules {
     private static final Duration STALE = Duration.ofMinutes(10);
     private static final Duration PATIENCE = Duration.ofSeconds(1);
 
-    /** As they are now. */
-    record Current(Access access, Budgets budgets, Prices prices) {
+    /**
+     * As they are now.
+     *
+     * @param models that settings name exactly
+     */
+    record Current(Access access, Budgets budgets, Prices prices, Set<String> models) {
     }
 
     /**
@@ -73,11 +78,11 @@ final class Rules {
         this.connectTimeout = Duration.ZERO;
         this.key = null;
         this.texts = Map.of();
-        this.current = new Current(access, Budgets.NONE, Prices.NONE);
+        this.current = new Current(access, Budgets.NONE, Prices.NONE, Set.of());
     }
 
     private Current of(Settings settings) {
-        return new Current(settings.access(key), settings.budgets(), settings.prices());
+        return new Current(settings.access(key), settings.budgets(), settings.prices(), settings.namedModels());
     }
 
     /**

@@ -18,10 +18,12 @@ import chatlambda.chat.UpstreamKey;
 import java.net.URI;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Function;
+import java.util.regex.Pattern;
 
 /**
  * What the function works with: every value is there and valid. {@link #of} names each setting once, with its reader, its default and its
@@ -47,6 +49,7 @@ public record Settings(Access.Mode auth, List<ClientKey> clientKeys, ByClient<Li
     /** Its maker has shut it down; it stays the default because it is what this function was made for, and so it has a successor. */
     private static final String DEFAULT_MODEL = "google/gemini-2.5-pro-preview-05-06";
     private static final String SUCCESSOR = "google/gemini-pro-latest";
+    private static final Pattern LOOPBACK = Pattern.compile("(?i)(.+\\.)?localhost|127(\\.[0-9]+){3}|\\[::1]");
 
     /** How answers go out: {@code chat.response-mode}. */
     public enum ResponseMode {
@@ -160,6 +163,26 @@ public record Settings(Access.Mode auth, List<ClientKey> clientKeys, ByClient<Li
     /** Whether callers may have budgets. */
     boolean hasBudgets() {
         return !budgets.all().isEmpty() || stored.arns.containsKey("budgets");
+    }
+
+    /** Models that are named exactly, by what an alias stands for. */
+    Set<String> namedModels() {
+        var named = new HashSet<>(models.fallbacks());
+        named.add(models.standard());
+        named.addAll(models.aliases().values());
+        named.addAll(allowedModels.everybodys());
+        allowedModels.own().values().forEach(named::addAll);
+        prices.all().forEach(price -> named.add(price.models()));
+        if (models.successor() != null) {
+            named.add(models.successor());
+        }
+        named.removeIf(model -> model.indexOf('*') >= 0);
+        return named;
+    }
+
+    /** Whether the upstream's key and what callers say go over a network unencrypted. */
+    boolean isUpstreamInTheClear() {
+        return upstream.getScheme().equals("http") && !LOOPBACK.matcher(upstream.getHost()).matches();
     }
 
     /** @param ours the upstream's key, for all who bring none */

@@ -17,6 +17,7 @@ import io.quarkus.runtime.configuration.DurationConverter;
 import java.math.BigDecimal;
 import java.net.URI;
 import java.net.URISyntaxException;
+import java.time.DateTimeException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.EnumSet;
@@ -87,6 +88,8 @@ final class SettingsReader {
     private static final Pattern WORKERS = Pattern.compile("[1-9][0-9]{0,3}");
     /** AWS's own limit for one environment. */
     private static final int MAX_WORKERS = 1600;
+    /** No invocation lasts that long, and sums of it with an instant are still instants. */
+    private static final Duration MAX_DURATION = Duration.ofDays(1);
 
     private final Function<String, String> given;
     private final Map<String, String> variables;
@@ -523,7 +526,7 @@ final class SettingsReader {
 
     Duration connectTimeout(String name, String otherwise) {
         Duration duration = duration(name, otherwise);
-        if (duration != null && (duration.compareTo(Duration.ofMillis(1)) < 0 || duration.compareTo(Duration.ofDays(1)) > 0)) {
+        if (duration != null && duration.compareTo(Duration.ofMillis(1)) < 0) {
             problem(name, is(text(name, otherwise), ", not between 1ms and 1d"), "set it to a time such as 500ms or 3s");
         }
         return duration;
@@ -539,14 +542,19 @@ final class SettingsReader {
 
     private Duration duration(String name, String otherwise, boolean orZero) {
         String text = text(name, otherwise);
-        String expected = orZero ? "0 or more" : "more than 0";
+        String expected = "a time";
         try {
             Duration duration = DurationConverter.parseDuration(text.strip());
-            if (duration != null && !duration.isNegative() && (orZero || !duration.isZero())) {
+            boolean isThere = duration != null;
+            if (isThere && duration.compareTo(MAX_DURATION) > 0) {
+                expected = "at most 1d";
+            } else if (isThere && (duration.isNegative() || duration.isZero() && !orZero)) {
+                expected = orZero ? "0 or more" : "more than 0";
+            } else if (isThere) {
                 return duration;
             }
-        } catch (IllegalArgumentException e) {
-            expected = "a time";
+        } catch (IllegalArgumentException | DateTimeException | ArithmeticException e) {
+            // it is no time, or one that nobody can wait for
         }
         return problem(name, is(text, ", not " + expected), "set it to a time such as 500ms, 3s or 15m");
     }

@@ -19,7 +19,6 @@ import java.io.OutputStream;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -79,14 +78,15 @@ public final class Startup {
             LOG.warnf("the upstream's key (chat.api-key, CHAT_API_KEY) has fewer than %d characters: it is not looked for in what the"
                     + " upstream says, and so not taken out of errors", Redaction.MIN_LENGTH);
         }
-        var models = new ArrayList<>(settings.models().fallbacks());
-        models.addAll(settings.models().aliases().values());
-        models.add(settings.models().standard());
+        if (settings.isUpstreamInTheClear()) {
+            LOG.warnf("the upstream's key, requests and answers go unencrypted to %s: use https in chat.url (CHAT_URL)",
+                    settings.upstream().getHost());
+        }
         await(prepared.connecting, primed);
         var ledger = table == null ? null : new Ledger(table, settings.budgetOnFailure(), InstantSource.system());
         var rules = new Rules(prepared.read, environment, upstreamKey);
         var first = new ChatFunction(settings, rules, ledger, new BytesInFlight(settings.maxBytesInFlight()),
-                new AccessLog(lines, settings.metrics(), models, environment), upstream);
+                new AccessLog(lines, settings.metrics(), environment), upstream);
         return new Workers(settings.workers(), read.budgets().most(), number -> new InvocationLoop(new RuntimeApi(runtimeApi),
                 number == 0 ? first : first.with(new Upstream(number, options(settings), tls, vertx))));
     }

@@ -131,6 +131,21 @@ class SettingsTest {
     }
 
     @ParameterizedTest
+    @CsvSource({ "https://h, false", "http://h, true", "http://10.0.0.1:8000/v1, true", "http://127.0.0.1.example.com, true",
+            "http://localhost:11434, false", "http://127.0.0.2, false", "http://[::1]:80, false", "HTTP://LOCALHOST, false",
+            "http://mock.localhost, false" })
+    void anUpstreamElsewhereWithoutTlsIsInTheClear(String url, boolean isInTheClear) throws Settings.Invalid {
+        assertEquals(isInTheClear, settings(Map.of("CHAT_URL", url)).isUpstreamInTheClear());
+    }
+
+    @Test
+    void metricsKnowTheModelsThatAreNamedExactly() throws Settings.Invalid {
+        assertEquals(Set.of(DEFAULT, "google/gemini-pro-latest"), settings(Map.of()).namedModels());
+        assertEquals(Set.of("s", "f", "real", "a", "d", "p"), settings(Map.of("CHAT_MODEL", "s", "CHAT_FALLBACK_MODELS", "f",
+                "CHAT_MODEL_ALIASES", "alias=real", "CHAT_ALLOWED_MODELS", "a,b*,direct=d", "CHAT_PRICES", "p=1/2,q/*=1/2")).namedModels());
+    }
+
+    @ParameterizedTest
     @CsvSource(nullValues = "-", textBlock = """
             -, -, -, true
             https://api.aimlapi.com, google/gemini-2.5-pro-preview-05-06, -, true
@@ -244,7 +259,7 @@ class SettingsTest {
             CHAT_API_KEY | '' | chat.api-key (environment variable CHAT_API_KEY) is blank: set it to
             CHAT_URL | ' ' | chat.url (environment variable CHAT_URL) is empty: set it to
             CHAT_RESERVE | '' | chat.reserve (environment variable CHAT_RESERVE) is empty: set it to
-            CHAT_RESERVE | ' ' | is " ", not 0 or more: set it to
+            CHAT_RESERVE | ' ' | is " ", not a time: set it to
             CHAT_RETRIES | ' ' | chat.retries (environment variable CHAT_RETRIES) is empty: set it to
             CHAT_AUTH | '' | chat.auth (environment variable CHAT_AUTH) is empty: set it to
             CHAT_CONNECT_TIMEOUT | soon | chat.connect-timeout (environment variable CHAT_CONNECT_TIMEOUT) is "soon", not a time: set it to
@@ -253,7 +268,13 @@ class SettingsTest {
             CHAT_RESPONSE_MODE | chunky | is "chunky", none of buffered, stream: set it to buffered, or to stream
             CHAT_STREAM_IDLE_TIMEOUT | -1 | is "-1", not more than 0
             CHAT_URL | http://localhost:99999 | is "http://localhost:99999", not an http or https address
-            CHAT_CONNECT_TIMEOUT | 30d | is "30d", not between 1ms and 1d
+            CHAT_CONNECT_TIMEOUT | 30d | is "30d", not at most 1d: set it to a time such as 500ms, 3s or 15m
+            CHAT_CONNECT_TIMEOUT | PT0.0001S | is "PT0.0001S", not between 1ms and 1d
+            CHAT_PRIME_TIMEOUT | 365000d | is "365000d", not at most 1d
+            CHAT_TIMEOUT | 24h1s | is "24h1s", not at most 1d
+            CHAT_TIMEOUT | PT24H1S | is "PT24H1S", not at most 1d
+            CHAT_KEEP_ALIVE | 9223372036854775807d | is "9223372036854775807d", not a time
+            CHAT_RETRY_AFTER_MAX | PT99999999999999999999S | is "PT99999999999999999999S", not a time
             CHAT_RETRIES | 11 | is "11", not a number from 0 to 10: set it to 1, or to 0 for none
             CHAT_RETRIES | -1 | is "-1", not a number from 0 to 10
             CHAT_FALLBACK_MODELS | a,,b | is "a,,b", which names no model, or one that is not plain ASCII, between two commas

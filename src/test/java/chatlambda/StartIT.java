@@ -9,6 +9,7 @@ import chatlambda.local.LocalLambda;
 import chatlambda.local.LocalLambda.InvokeMode;
 import chatlambda.local.StubChat;
 import java.io.IOException;
+import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -80,6 +81,15 @@ class StartIT {
             assertEquals(401, function.reply(Events.file("http-api")).getInt("statusCode"));
             assertEquals(1, function.process.messages().size(), function.process.output());
             assertTrue(function.process.messages().get(0).contains("nobody may call over HTTP: chat.client-keys (CHAT_CLIENT_KEYS) is empty"));
+        }
+    }
+
+    @Test
+    void anUpstreamWithoutTlsIsWarnedOf() throws InterruptedException {
+        try (var function = Deployed.against(URI.create("http://192.0.2.1"), Map.of("CHAT_PRIME_TIMEOUT", "0s"))) {
+            function.lambda.awaitPoll();
+            assertEquals(1, function.process.messages().size(), function.process.output());
+            assertTrue(function.process.messages().get(0).contains("answers go unencrypted to 192.0.2.1: use https in chat.url (CHAT_URL)"));
         }
     }
 

@@ -40,8 +40,8 @@ public final class StubChat implements Closeable {
 
     private static final List<String> MODELS = List.of("google/gemini-2.5-pro-preview-05-06", "google/gemini-pro-latest", "stub/429",
             "stub/slow-2000");
-    private static final String INTRODUCTION = "\n\nThis answer comes from a stub, which repeats what you say. Ask it for the model stub/429"
-            + " to see that error, or for stub/slow-2000 to wait 2 seconds. With CHAT_API_KEY set, a real upstream answers.";
+    private static final String INTRODUCTION = "\n\nThis answer comes from a stub, which repeats what you say. Ask it for the model"
+            + " stub/429 to see that error, or for stub/slow-2000 to wait 2 seconds. With CHAT_API_KEY set, a real upstream answers.";
     private static final int DIMENSIONS = 8; // of a vector, where the request does not say how many
     private static final int MAX_DIMENSIONS = 4_096;
 

@@ -1,5 +1,6 @@
 package chatlambda.log;
 
+import chatlambda.chat.Route;
 import chatlambda.chat.Usage;
 import chatlambda.json.JsonOut;
 import java.time.Instant;
@@ -68,6 +69,13 @@ public record AccessLine(String requestId, String traceId, String door, String c
         return answered.status >= 500 || answered.status < 400 && answered.code != null;
     }
 
+    /** Whether nobody knows how many tokens an answer took: of a stream the upstream tells them only when asked to. */
+    private boolean isUncounted() {
+        boolean takesTokens = asked.route != null && !asked.route.equals(Route.MODELS.label());
+        boolean isTold = answered.usage != null && (answered.usage.promptTokens() >= 0 || answered.usage.completionTokens() >= 0);
+        return answered.status < 300 && takesTokens && !isTold;
+    }
+
     /**
      * @param cold whether it is the first of this instance
      * @param metricModel the model as a dimension of metrics, each value of which costs money, or null: no metrics
@@ -117,6 +125,7 @@ public record AccessLine(String requestId, String traceId, String door, String c
         metric(definitions, values, "Requests", "Count", "1");
         metric(definitions, values, "Errors", "Count", isError() ? "1" : "0");
         metric(definitions, values, "BudgetRefused", "Count", answered.isBudgetRefused ? "1" : null);
+        metric(definitions, values, "Uncounted", "Count", isUncounted() ? "1" : null);
         metric(definitions, values, "UpstreamLatency", "Milliseconds", millis(times.upstream));
         metric(definitions, values, "FirstChunkLatency", "Milliseconds", millis(times.firstChunk));
         Usage usage = answered.usage;

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import chatlambda.LogLines;
 import chatlambda.chat.EventStream;
 import chatlambda.chat.Route;
+import chatlambda.chat.Usage;
 import chatlambda.log.AccessLine.Answered;
 import chatlambda.log.AccessLine.Asked;
 import chatlambda.log.AccessLine.Times;
@@ -15,8 +16,8 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
-import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -27,6 +28,7 @@ class AccessLineTest {
     private final ByteArrayOutputStream out = new ByteArrayOutputStream();
 
     private static final Times NO_TIMES = new Times(-1, -1, -1, 0);
+    private static final Set<String> NAMED = Set.of("m", "no dimension");
 
     private static AccessLine answered(String model) {
         return line(model, new Answered(200, null, 0, model, null, 0));
@@ -43,14 +45,14 @@ class AccessLineTest {
 
     private JsonNode written(AccessLog log, AccessLine line) {
         out.reset();
-        log.write(line, true);
+        log.write(line, NAMED);
         String text = out.toString(StandardCharsets.UTF_8);
         assertTrue(text.endsWith("}\n") && text.indexOf('\n') == text.length() - 1, text);
         return LogLines.check(text);
     }
 
     private AccessLog log(boolean metrics) {
-        return new AccessLog(out, metrics, List.of("expected"), Map.of());
+        return new AccessLog(out, metrics, Map.of());
     }
 
     @Test
@@ -114,9 +116,9 @@ class AccessLineTest {
         log.skip();
         assertEquals(0, out.size());
         assertFalse(written(log, answered("m")).has("cold"));
-        var errorsOnly = new AccessLog(out, false, List.of(), Map.of("AWS_LAMBDA_LOG_LEVEL", "WARN"));
+        var errorsOnly = new AccessLog(out, false, Map.of("AWS_LAMBDA_LOG_LEVEL", "WARN"));
         out.reset();
-        errorsOnly.write(answered("m"), true);
+        errorsOnly.write(answered("m"), NAMED);
         assertEquals(0, out.size());
         assertFalse(written(errorsOnly, failed()).has("cold"));
     }
@@ -127,16 +129,41 @@ class AccessLineTest {
     }
 
     @Test
-    void aModelIsADimensionOnceItIsKnownToBeOne() {
+    void onlyModelsThatSettingsNameAreDimensions() {
         var log = log(true);
-        var refused = line("made up", new Answered(404, "model_not_found", 1, "made up", null, 0));
-        assertEquals("other", written(log, refused).path("Model").asText());
-        var another = line("made up", new Answered(404, "model_not_found", 1, "expected", null, 0));
-        assertEquals("expected", written(log, another).path("Model").asText());
-        for (int i = 0; i < 200; i++) {
-            assertEquals(i < 99 ? "m" + i : "other", written(log, answered("m" + i)).path("Model").asText());
-        }
-        assertEquals("m5", written(log, answered("m5")).path("Model").asText());
+        assertEquals("m", written(log, answered("m")).path("Model").asText());
+        assertEquals("m", written(log, line("made up", new Answered(200, null, 1, "m", null, 0))).path("Model").asText(), "a fallback");
+        assertEquals("other", written(log, answered("made-up")).path("Model").asText(), "though it has answered");
+        assertEquals("other", written(log, answered("no dimension")).path("Model").asText(), "though it is named");
+        assertEquals("none", written(log, failed()).path("Model").asText());
+    }
+
+    @Test
+    void whoIsNotCountedHasALineWithoutMetrics() {
+        var log = log(true);
+        log.write(answered("m"), null);
+        JsonNode json = LogLines.check(out.toString(StandardCharsets.UTF_8));
+        assertEquals("200 false", json.path("status").asText() + " " + json.has("_aws"));
+    }
+
+    @ParameterizedTest
+    @CsvSource(nullValues = "-", textBlock = """
+            chat,       200, -, -1, -1, 1
+            responses,  200, -, -1, -1, 1
+            embeddings, 200, -, -1, -1, 1
+            chat,       200, upstream_timeout, -1, -1, 1
+            chat,       200, -, 0, -1, -
+            chat,       200, -, -1, 5, -
+            models,     200, -, -1, -1, -
+            -,          200, -, -1, -1, -
+            chat,       429, rate, -1, -1, -
+            """)
+    void anAnswerThatToldNoTokensIsUncounted(String route, int status, String code, int prompt, int completion, Integer uncounted) {
+        var usage = new Usage(prompt, completion, -1, null, null);
+        var answered = new Answered(status, code, 1, "m", usage, 0);
+        JsonNode json = written(log(true), new AccessLine("r", null, null, null, new Asked(route, "m", true, 1), answered, NO_TIMES));
+        assertEquals(uncounted == null ? "" : "1", json.path("Uncounted").asText());
+        assertEquals(uncounted != null, json.at("/_aws/CloudWatchMetrics/0/Metrics").findValuesAsText("Name").contains("Uncounted"));
     }
 
     @ParameterizedTest
@@ -153,9 +180,9 @@ class AccessLineTest {
     @ParameterizedTest
     @CsvSource({ "DEBUG, 2", "INFO, 2", "WARN, 1", "ERROR, 1", "FATAL, 0", "nonsense, 2" })
     void theLogLevelCounts(String level, int lines) throws IOException {
-        var log = new AccessLog(out, true, List.of(), Map.of("AWS_LAMBDA_LOG_LEVEL", level));
-        log.write(answered("m"), true);
-        log.write(failed(), true);
+        var log = new AccessLog(out, true, Map.of("AWS_LAMBDA_LOG_LEVEL", level));
+        log.write(answered("m"), NAMED);
+        log.write(failed(), NAMED);
         assertEquals(lines, out.toString(StandardCharsets.UTF_8).lines().count());
         assertEquals(lines > 0, out.toString(StandardCharsets.UTF_8).contains("\"level\":\"ERROR\""));
     }
