@@ -99,15 +99,16 @@ class SettingsTest {
         assertEquals(7, Settings.of(configured::get, Map.of()).maxTokensCap().everybodys());
     }
 
-    /** An unknown {@code CHAT_...} stops the start, so the README and the template must name none. */
+    /** An unknown {@code CHAT_...} stops the start, so the documents and the template must name none. */
     @Test
-    void theReadmeNamesAllSettingsAndTheTemplateNoOthers() throws Settings.Invalid, IOException {
+    void theDocumentNamesAllSettingsAndReadmeAndTemplateNoOthers() throws Settings.Invalid, IOException {
         var read = new TreeSet<String>();
         Settings.of(name -> {
             read.add("CHAT_" + name.replace('-', '_').toUpperCase(Locale.ROOT));
             return name.equals("api-key") ? "k" : null;
         }, Map.of());
-        assertEquals(read, matches("(?m)^\\| `(CHAT_[A-Z_]+)` \\|", "README.md"));
+        assertEquals(read, matches("(?m)^\\| `(CHAT_[A-Z_]+)` \\|", "docs/settings.md"));
+        assertTrue(read.containsAll(matches("\\b(CHAT_[A-Z_]+)", "README.md")));
         var named = matches("\\b(CHAT_[A-Z_]+)", "template.yaml");
         assertTrue(named.contains("CHAT_API_KEY") && read.containsAll(named), named::toString);
     }
