@@ -25,8 +25,8 @@ import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 
 /**
- * The binary with as much memory, and as small a share of a processor, as a Lambda function has: does it live through the largest requests,
- * answers and streams, and how long does it take? {@code Memory.java BINARY KEYS CA MB...}; needs root, and the cgroups of Linux, version 1.
+ * The binary with as much memory, and as small a share of a core, as a Lambda function has: whether it lives through the largest
+ * requests, answers and streams, and how long they take. {@code Memory.java BINARY KEYS CA MB...}; needs root, and cgroups of version 1.
  *
  * <p>A core for each 1,769 MB is Lambda's. The limit counts what the kernel holds for the process too, and no memory is swapped out; of the
  * microVM's other tenants (Lambda's own runtime client) nothing is here.
