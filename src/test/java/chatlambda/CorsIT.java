@@ -25,7 +25,7 @@ import org.junit.jupiter.api.condition.EnabledIf;
 import org.openqa.selenium.chrome.ChromeDriver;
 
 /** A page of another origin in Debian's Chromium, which calls the packaged function as dev mode serves it. */
-@EnabledIf(value = "chatlambda.PlaygroundIT#browserIsThereOrMustBe", disabledReason = PlaygroundIT.MISSING)
+@EnabledIf(value = "chatlambda.Chromium#isThereOrMustBe", disabledReason = Chromium.MISSING)
 class CorsIT {
 
     private static final String KEY = "sk-test-page";
@@ -48,7 +48,7 @@ class CorsIT {
         process = Deployed.FunctionProcess.start(Map.of("AWS_LAMBDA_RUNTIME_API", lambda.runtimeApi(), "CHAT_API_KEY", Deployed.KEY,
                 "CHAT_CLIENT_KEYS", "page=" + HexFormat.of().formatHex(hash), "CHAT_URL", upstream.url().toString(),
                 "CHAT_RESPONSE_MODE", "stream", "CHAT_CORS_ORIGINS", origin(page)));
-        browser = PlaygroundIT.startBrowser();
+        browser = Chromium.start();
     }
 
     @AfterAll

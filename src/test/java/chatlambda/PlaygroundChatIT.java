@@ -1,0 +1,197 @@
+package chatlambda;
+
+import static chatlambda.PlaygroundPage.DONE;
+import static chatlambda.PlaygroundPage.delta;
+import static chatlambda.PlaygroundPage.streaming;
+import static chatlambda.ScriptedUpstream.LAST_CHUNK;
+import static chatlambda.ScriptedUpstream.STREAM_HEAD;
+import static chatlambda.ScriptedUpstream.answering;
+import static chatlambda.ScriptedUpstream.chunk;
+import static chatlambda.ScriptedUpstream.write;
+import static chatlambda.ScriptedUpstream.writeChunk;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.openqa.selenium.Keys;
+
+/** The playground's conversation: answers as they come, errors, stops, and the time each turn took. */
+@EnabledIf(value = "chatlambda.Chromium#isThereOrMustBe", disabledReason = Chromium.MISSING)
+class PlaygroundChatIT {
+
+    @RegisterExtension
+    static final PlaygroundPage page = new PlaygroundPage();
+
+    @Test
+    void anAnswerAppearsAsItComesWhereverTheStreamIsCut() throws IOException {
+        var seen = new CountDownLatch(1);
+        byte[] rest = (": a comment\n\n" + delta("Gott, ") + delta("größer ☕") + delta("!")).getBytes(StandardCharsets.UTF_8);
+        page.upstream.script((request, connection) -> {
+            write(connection, STREAM_HEAD);
+            write(connection, chunk(delta("Grüß ")));
+            ScriptedUpstream.await(seen);
+            for (byte one : rest) {
+                writeChunk(connection, new byte[] { one });
+            }
+            write(connection, chunk(DONE));
+            write(connection, LAST_CHUNK);
+        });
+        page.type("Hello", Keys.ENTER);
+        page.awaitText(".said", "Grüß ");
+        assertTrue(page.shown("#stop") && !page.shown("#send"), "it can be stopped");
+        assertEquals("Hello", page.text(".you"));
+        page.picture("streaming");
+        seen.countDown();
+        page.awaitEnd();
+        page.awaitText(".said", "Grüß Gott, größer ☕!");
+        assertTrue(page.shown("#send") && !page.shown("#stop"));
+        assertEquals("{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],\"stream\":true}",
+                Events.json(page.content("#event")).getString("body"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = { true, false })
+    void stoppingEndsTheAnswerAndTheUpstreamsWork(boolean byKey) throws Exception {
+        var cancelled = new CountDownLatch(1);
+        page.upstream.script((request, connection) -> {
+            write(connection, STREAM_HEAD);
+            write(connection, chunk(delta("A long ")));
+            if (connection.getInputStream().read() < 0) {
+                cancelled.countDown();
+            }
+        });
+        page.type("Tell me a story", Keys.ENTER);
+        page.awaitText(".said", "A long ");
+        if (byKey) {
+            page.keys(Keys.ESCAPE);
+        } else {
+            page.find("#stop").click();
+        }
+        page.awaitEnd();
+        assertTrue(page.text(".note").startsWith("Stopped."), page.text(".note"));
+        assertTrue(cancelled.await(10, TimeUnit.SECONDS), "the upstream is called off");
+
+        page.upstream.script(streaming("Once", " more"));
+        page.type("Go on", Keys.ENTER);
+        page.awaitEnd();
+        assertEquals("Once more", page.all(".said").get(1).getText());
+        assertTrue(page.asked().contains("{\"role\":\"user\",\"content\":\"Tell me a story\"},"
+                + "{\"role\":\"assistant\",\"content\":\"A long \"},{\"role\":\"user\",\"content\":\"Go on\"}"), page.asked());
+    }
+
+    @Test
+    void whatWaitsForTheUpstreamCanBeStoppedToo() throws Exception {
+        var asked = new CountDownLatch(1);
+        var stopped = new CountDownLatch(1);
+        page.upstream.script((request, connection) -> {
+            asked.countDown();
+            ScriptedUpstream.await(stopped);
+            write(connection, STREAM_HEAD);
+            write(connection, chunk(delta("late")));
+            if (connection.getInputStream().read() >= 0) {
+                throw new IOException("another request");
+            }
+        });
+        page.type("Think", Keys.ENTER);
+        assertTrue(asked.await(10, TimeUnit.SECONDS));
+        page.keys(Keys.ESCAPE);
+        page.awaitEnd();
+        stopped.countDown();
+        page.upstream.script(streaming("next"));
+        page.type("And now?", Keys.ENTER);
+        page.awaitEnd();
+        assertEquals("next", page.all(".said").get(1).getText());
+    }
+
+    @Test
+    void anErrorIsShownAsTheCallerGetsIt() throws Exception {
+        page.upstream.script(answering(429, "application/json",
+                "{\"message\":\"Slow down: 20 requests a minute\",\"requestId\":\"req-7\",\"statusCode\":429}", "Retry-After: 7"));
+        page.type("Hello", Keys.ENTER);
+        page.awaitEnd();
+        var caller = Deployed.post(page.lambda, page.asked());
+        assertEquals("HTTP 429", page.text(".problem h3"));
+        assertEquals(Events.json(caller.body()), Events.json(page.text(".problem pre")));
+        String headers = page.text(".problem dl");
+        for (String name : List.of("retry-after", "x-chat-attempts", "content-type")) {
+            assertTrue(headers.contains(name + "\n" + caller.headers().firstValue(name).orElseThrow()), headers);
+        }
+        assertFalse(page.shown(".said"), "nothing was said");
+        page.picture("error");
+
+        page.upstream.script(streaming("Fine"));
+        page.type("Hello again", Keys.ENTER);
+        page.awaitEnd();
+        assertFalse(page.asked().contains("\"Hello\""), "what failed is not repeated: " + page.asked());
+    }
+
+    @Test
+    void anErrorInMidStreamStandsBesideWhatHadArrived() {
+        page.upstream.script((request, connection) -> {
+            write(connection, STREAM_HEAD);
+            write(connection, chunk(delta("The first half")));
+            connection.close();
+        });
+        page.type("Hello", Keys.ENTER);
+        page.awaitEnd();
+        assertEquals("The first half", page.text(".said"));
+        assertEquals("Error in mid-stream", page.text(".problem h3"));
+        assertEquals("upstream_unreachable", Events.json(page.text(".problem pre")).getJsonObject("error").getString("code"));
+        page.await("the operator's trailer", () -> page.text("#answer").contains("error trailer: Chat.UpstreamUnreachable"));
+        page.picture("error-in-mid-stream");
+    }
+
+    @Test
+    void aWholeAnswerIsShownWithItsTokensAndWithThoseOfAnEarlierTurnOnDemand() {
+        page.upstream.script(answering(200, "application/json", "{\"choices\":[{\"message\":{\"content\":\"All at once\"}}],"
+                + "\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":3}}"));
+        page.find("#stream").click();
+        page.type("First", Keys.ENTER);
+        page.awaitEnd();
+        assertEquals("All at once", page.text(".said"));
+        assertTrue(page.text(".cost .facts").startsWith("200 · 12 + 3 tokens · "), page.text(".cost .facts"));
+        assertFalse(page.asked().contains("\"stream\""), page.asked());
+        page.type("Second", Keys.ENTER);
+        page.awaitEnd();
+        page.await("the second event", () -> page.content("#event").contains("Second"));
+        page.find(".cost").click();
+        page.await("the first event again", () -> !page.content("#event").contains("Second") && page.content("#event").contains("First"));
+        assertEquals("true", page.find(".cost").getDomAttribute("aria-pressed"));
+    }
+
+    @Test
+    void serverTimingIsABar() {
+        page.upstream.script(streaming("Hi"));
+        page.type("Hello", Keys.ENTER);
+        page.awaitEnd();
+        String posted = page.text("#answer").replaceAll("(?s).*\"server-timing\": \"([^\"]*)\".*", "$1");
+        String upstreams = posted.replaceAll("upstream;dur=([0-9.]+).*", "$1");
+        assertEquals(Double.parseDouble(upstreams), Double.parseDouble(page.find(".bar .upstream").getCssValue("flex-grow")), 0.001);
+        assertEquals(List.of("upstream", "own", "around", "rest"),
+                page.all(".bar i").stream().map(part -> part.getDomAttribute("class")).toList());
+        assertTrue(page.all(".bar i").stream().allMatch(part -> part.getSize().width >= 3
+                && part.getSize().height > 0));
+        assertTrue(page.text(".legend").matches("(?s)upstream [0-9.]+ ms.*function [0-9.]+ ms.*local [0-9.]+ ms.*the rest [0-9.]+ ms"),
+                page.text(".legend"));
+    }
+
+    @Test
+    void whatAModelWritesIsTextAndNothingElse() {
+        page.upstream.script(streaming("<img src=x onerror=\"document.title='ran'\">", "<script>document.title='ran'</script>"));
+        page.type("<b>bold</b>", Keys.ENTER);
+        page.awaitEnd();
+        assertEquals("<img src=x onerror=\"document.title='ran'\"><script>document.title='ran'</script>", page.text(".said"));
+        assertEquals("<b>bold</b>", page.text(".you"));
+        assertEquals("chat-lambda playground", page.browser.getTitle());
+    }
+}

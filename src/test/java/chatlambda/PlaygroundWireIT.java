@@ -1,0 +1,143 @@
+package chatlambda;
+
+import static chatlambda.PlaygroundPage.streaming;
+import static chatlambda.ScriptedUpstream.answering;
+import static chatlambda.ScriptedUpstream.chunk;
+import static io.restassured.RestAssured.get;
+import static org.hamcrest.Matchers.containsString;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.openqa.selenium.Keys;
+
+/** What the playground shows of the Runtime API, and to whom. */
+@EnabledIf(value = "chatlambda.Chromium#isThereOrMustBe", disabledReason = Chromium.MISSING)
+class PlaygroundWireIT {
+
+    @RegisterExtension
+    static final PlaygroundPage page = new PlaygroundPage();
+
+    @Test
+    void eventAndAnswerAreByteForByteWhatWentOver() throws IOException {
+        page.upstream.script(streaming("Grüß", " Gott <b>&amp; \\u0041"));
+        page.type("Was geht da über die Leitung? <i>\"☕\"</i>", Keys.ENTER);
+        page.awaitEnd();
+        page.find("#bytes").click();
+        String event = new String(page.wire.lastEvent(), StandardCharsets.UTF_8);
+        page.await("the event as sent", () -> page.content("#event").equals(event));
+        var chunks = page.wire.lastAnswer();
+        var answer = new ByteArrayOutputStream();
+        for (byte[] chunk : chunks) {
+            answer.write(chunk);
+        }
+        String text = answer.toString(StandardCharsets.UTF_8);
+        assertTrue(text.contains("}" + "\0".repeat(8) + "data: "), text);
+        assertEquals(text.replace("\0", "\\0"), page.content("#answer"));
+        assertTrue(page.text("#answer-size").endsWith(" in " + chunks.size() + " chunks"), page.text("#answer-size"));
+
+        page.find("#bytes").click();
+        assertEquals(Events.json(event), Events.json(page.content("#event")), "and legibly, the same tokens");
+        assertTrue(text.contains("\"x-request-id\":\"" + Events.json(event).getJsonObject("requestContext").getString("requestId") + "\""));
+        assertTrue(page.content("#event").startsWith("{\n  \"version\": \"2.0\",\n  \"routeKey\": \"$default\""), page.content("#event"));
+        assertEquals("\\0".repeat(8), page.text("#answer .nul"));
+        assertEquals(Events.json(text.substring(0, text.indexOf('\0'))), Events.json(page.content("#answer").split("\n\\\\0")[0]));
+    }
+
+    @Test
+    void ofALongAnswerTheFirstMegabyteIsKept() {
+        page.upstream.script(answering(200, "application/json",
+                "{\"choices\":[{\"message\":{\"content\":\"" + "long ".repeat(300_000) + "\"}}]}"));
+        page.type("Hello", Keys.ENTER);
+        page.awaitEnd();
+        assertEquals(1_500_000, page.content(".said").length());
+        assertTrue(page.content("#answer").endsWith("of which no more than the first MB is kept"));
+        assertTrue(page.content("#answer").length() < 1_100_000);
+        assertTrue(page.text("#answer-size").startsWith("1.5 MB"), page.text("#answer-size"));
+    }
+
+    @Test
+    void noRequestLeavesTheOrigin() {
+        page.conversation();
+        var requests = (List<?>) page.browser.executeScript("return performance.getEntriesByType('resource').map(entry => entry.name)");
+        assertTrue(requests.size() >= 4, requests.toString());
+        assertTrue(requests.stream().map(Object::toString)
+                .allMatch(name -> name.startsWith(page.lambda.url() + "/") || name.startsWith("data:")), requests.toString());
+        assertEquals("TypeError", page.browser.executeAsyncScript("fetch(arguments[0], { mode: 'no-cors' })"
+                + ".then(() => arguments[1]('it went'), e => arguments[1](e.name))", page.upstream.url() + "/elsewhere"));
+        assertEquals("blocked", page.browser.executeAsyncScript("""
+                const done = arguments[0];
+                addEventListener('securitypolicyviolation', () => done('blocked'), { once: true });
+                const script = document.createElement('script');
+                script.textContent = 'document.title = "ran"';
+                document.head.append(script);
+                """));
+    }
+
+    @Test
+    void onlyThePageItselfIsServedWhatWentOver() throws Exception {
+        page.upstream.script(streaming("Hi"));
+        page.type("Hello", Keys.ENTER);
+        page.awaitEnd();
+        String host = page.lambda.url().getAuthority();
+        String id = (String) page.browser.executeScript(
+                "return performance.getEntriesByType('resource').map(e => e.name).findLast(n => n.includes('exchange?id=')).split('=')[1]");
+        String exchange = "GET /_playground/exchange?id=" + id;
+        assertTrue(page.raw(exchange, "Host: " + host).startsWith("HTTP/1.1 200 "));
+        assertTrue(page.raw(exchange, "Host: 127.0.0.1:1").startsWith("HTTP/1.1 200 "));
+        assertFalse(page.raw(exchange, "Host: " + host, "Origin: http://evil.example").toLowerCase().contains("access-control"));
+        for (String request : List.of(exchange, "GET /", "GET /playground.js", "POST /_playground/stop")) {
+            for (String wrong : List.of("evil.example", "localhost.evil.example", "evil.example:80", "127.0.0.1.evil.example")) {
+                assertTrue(page.raw(request, "Host: " + wrong, "Origin: http://" + wrong).startsWith("HTTP/1.1 403 "), request + wrong);
+            }
+        }
+        assertTrue(page.raw("POST /_playground/stop", "Host: " + host).startsWith("HTTP/1.1 404 "));
+        assertTrue(page.raw("POST /_playground/stop", "Host: " + host, "Origin: http://evil.example").startsWith("HTTP/1.1 403 "));
+        String refused = page.raw("POST /v1/chat/completions", "Host: " + host, "Origin: http://evil.example");
+        assertTrue(refused.contains("{\"error\":{\"message\":\"pages of this origin may not ask here: set chat.cors-origins"
+                + " (CHAT_CORS_ORIGINS) to http://evil.example\",\"type\":\"permission_error\""), refused);
+        String invoke = "POST /2015-03-31/functions/f/invocations";
+        assertTrue(page.raw(invoke, "Host: " + host, "Origin: http://evil.example").startsWith("HTTP/1.1 403 "));
+        assertTrue(page.raw("GET /_playground/exchange?id=none", "Host: " + host).startsWith("HTTP/1.1 404 "));
+        assertTrue(page.raw("GET /../../../pom.xml", "Host: " + host).contains("no such path: "), "the function's own answer");
+    }
+
+    @Test
+    void otherCallersRequestsAreNeitherMarkedNorKept() throws Exception {
+        page.upstream.script(answering(200, "application/json", "{\"choices\":[]}"));
+        var plain = Deployed.post(page.lambda, "{\"messages\":[{\"role\":\"user\"}]}");
+        assertEquals("{\"choices\":[]}", plain.body());
+        assertEquals(Optional.empty(), plain.headers().firstValue("x-playground-exchange"));
+        String id = plain.headers().firstValue("x-request-id").orElseThrow();
+        assertTrue(page.raw("GET /_playground/exchange?id=" + id, "Host: " + page.lambda.url().getAuthority()).startsWith("HTTP/1.1 404 "));
+    }
+
+    @Test
+    void thePageIsThereOnlyWhereItIsAskedForAndInNoArtefact() throws Exception {
+        try (var function = Deployed.against(page.upstream.url(), Map.of())) {
+            for (String path : List.of("/", "/playground.js", "/_playground/exchange?id=1")) {
+                get(function.lambda.url().resolve(path)).then().statusCode(404)
+                        .body("error.message", containsString("no such path: " + path.replaceAll("\\?.*", "")));
+            }
+        }
+        try (Stream<Path> artefacts = Files.list(Path.of("target"))) {
+            for (Path artefact : artefacts.filter(path -> path.getFileName().toString().matches(".*(\\.jar|\\.zip|-runner)")).toList()) {
+                // Names in archives are not compressed.
+                String bytes = new String(Files.readAllBytes(artefact), StandardCharsets.ISO_8859_1);
+                assertFalse(bytes.contains("playground.js"), artefact.toString());
+            }
+        }
+    }
+}
