@@ -396,6 +396,11 @@ document.addEventListener('keydown', e => {
 $('stop').addEventListener('click', stop);
 $('new').addEventListener('click', newChat);
 $('bytes').addEventListener('change', show);
+$('stub').addEventListener('click', e => {
+  if (!e.target.matches('button')) return;
+  $('model').value = e.target.textContent;
+  message.focus();
+});
 $('openers').addEventListener('click', e => e.target.matches('button') && send(e.target.textContent));
 $('more').addEventListener('click', () => {
   $('parameters').hidden = !$('parameters').hidden;
@@ -404,3 +409,6 @@ $('more').addEventListener('click', () => {
 });
 if (navigator.platform.startsWith('Mac')) document.querySelector('#new kbd').textContent = '⌘ K';
 message.focus();
+
+const upstream = await (await fetch('/_playground/upstream')).json();
+$('stub').hidden = !upstream.stub;

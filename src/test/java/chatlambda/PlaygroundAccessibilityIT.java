@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import chatlambda.local.LocalLambda.InvokeMode;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -68,8 +69,7 @@ class PlaygroundAccessibilityIT {
         page.find("#temperature").sendKeys("0.2");
         page.find("#max_tokens").sendKeys("64");
         page.find("#key").sendKeys("sk-test-of-the-caller");
-        page.type("Hello", Keys.ENTER);
-        page.awaitEnd();
+        page.ask("Hello");
         assertEquals(Events.json("{\"messages\":[{\"role\":\"system\",\"content\":\"Be brief\"},{\"role\":\"user\",\"content\":\"Hello\"}],"
                 + "\"model\":\"gpt-4o\",\"temperature\":0.2,\"max_tokens\":64,\"stream\":true}"),
                 Events.json(page.asked()));
@@ -92,6 +92,11 @@ class PlaygroundAccessibilityIT {
         double[] ground = Arrays.stream(page.browser.findElement(By.tagName("body")).getCssValue("background-color").split("[^0-9.]+"))
                 .filter(part -> !part.isEmpty()).mapToDouble(Double::parseDouble).limit(3).toArray();
         assertEquals(theme.equals("light"), ground[0] + ground[1] + ground[2] > 380, Arrays.toString(ground));
+        try (var stubs = PlaygroundPage.serve(InvokeMode.RESPONSE_STREAM, true)) {
+            page.open(stubs);
+            page.await("what is said of the stub", () -> page.shown("#stub"));
+            assertEquals(List.of(), page.browser.executeScript(CONTRAST));
+        }
     }
 
     /** Texts whose contrast to the ground under them is below what WCAG 2 wants at level AA, 4.5. */
@@ -119,7 +124,7 @@ class PlaygroundAccessibilityIT {
     void aPhoneIsWideEnough() {
         page.picture("empty");
         page.window(360, 740, true);
-        page.browser.get(page.lambda.url() + "/");
+        page.open(page.lambda);
         assertFits("empty");
         page.conversation();
         assertFits("with a conversation");
@@ -131,6 +136,11 @@ class PlaygroundAccessibilityIT {
         page.find("#more").click();
         assertFits("with the parameters");
         assertTrue(page.find("#message").getSize().width > 280);
+        try (var stubs = PlaygroundPage.serve(InvokeMode.RESPONSE_STREAM, true)) {
+            page.open(stubs);
+            page.await("what is said of the stub", () -> page.shown("#stub"));
+            assertFits("with what is said of the stub");
+        }
     }
 
     private static void assertFits(String when) {

@@ -13,6 +13,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import chatlambda.local.LocalLambda.InvokeMode;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -82,8 +83,7 @@ class PlaygroundChatIT {
         assertTrue(cancelled.await(10, TimeUnit.SECONDS), "the upstream is called off");
 
         page.upstream.script(streaming("Once", " more"));
-        page.type("Go on", Keys.ENTER);
-        page.awaitEnd();
+        page.ask("Go on");
         assertEquals("Once more", page.all(".said").get(1).getText());
         assertTrue(page.asked().contains("{\"role\":\"user\",\"content\":\"Tell me a story\"},"
                 + "{\"role\":\"assistant\",\"content\":\"A long \"},{\"role\":\"user\",\"content\":\"Go on\"}"), page.asked());
@@ -108,8 +108,7 @@ class PlaygroundChatIT {
         page.awaitEnd();
         stopped.countDown();
         page.upstream.script(streaming("next"));
-        page.type("And now?", Keys.ENTER);
-        page.awaitEnd();
+        page.ask("And now?");
         assertEquals("next", page.all(".said").get(1).getText());
     }
 
@@ -117,8 +116,7 @@ class PlaygroundChatIT {
     void anErrorIsShownAsTheCallerGetsIt() throws Exception {
         page.upstream.script(answering(429, "application/json",
                 "{\"message\":\"Slow down: 20 requests a minute\",\"requestId\":\"req-7\",\"statusCode\":429}", "Retry-After: 7"));
-        page.type("Hello", Keys.ENTER);
-        page.awaitEnd();
+        page.ask("Hello");
         var caller = Deployed.post(page.lambda, page.asked());
         assertEquals("HTTP 429", page.text(".problem h3"));
         assertEquals(Events.json(caller.body()), Events.json(page.text(".problem pre")));
@@ -130,8 +128,7 @@ class PlaygroundChatIT {
         page.picture("error");
 
         page.upstream.script(streaming("Fine"));
-        page.type("Hello again", Keys.ENTER);
-        page.awaitEnd();
+        page.ask("Hello again");
         assertFalse(page.asked().contains("\"Hello\""), "what failed is not repeated: " + page.asked());
     }
 
@@ -142,8 +139,7 @@ class PlaygroundChatIT {
             write(connection, chunk(delta("The first half")));
             connection.close();
         });
-        page.type("Hello", Keys.ENTER);
-        page.awaitEnd();
+        page.ask("Hello");
         assertEquals("The first half", page.text(".said"));
         assertEquals("Error in mid-stream", page.text(".problem h3"));
         assertEquals("upstream_unreachable", Events.json(page.text(".problem pre")).getJsonObject("error").getString("code"));
@@ -152,17 +148,37 @@ class PlaygroundChatIT {
     }
 
     @Test
+    void whereAStubAnswersThePageSaysSoAndHowToUseARealUpstream() {
+        page.upstream.script(streaming("Hi"));
+        page.await("whether a stub answers is known", () -> (Boolean) page.browser.executeScript(
+                "return performance.getEntriesByName(location.origin + '/_playground/upstream').some(each => each.responseEnd > 0)"));
+        page.ask("Hello"); // by whose end what was known has long been said
+        assertFalse(page.shown("#stub"), "a real upstream answers");
+        try (var stubs = PlaygroundPage.serve(InvokeMode.RESPONSE_STREAM, true)) {
+            page.window(1280, 800, false);
+            page.open(stubs);
+            page.await("what is said of the stub", () -> page.shown("#stub"));
+            String realUpstream = "CHAT_API_KEY=... ./mvnw quarkus:dev";
+            for (String word : List.of("A stub answers here", "stub/429", "stub/slow-2000", realUpstream, "CHAT_URL")) {
+                assertTrue(page.text("#stub").contains(word), page.text("#stub"));
+            }
+            page.picture("stub");
+            page.find("#stub button").click();
+            assertEquals("stub/429", page.find("#model").getDomProperty("value"));
+            assertEquals("message", page.focused());
+        }
+    }
+
+    @Test
     void aWholeAnswerIsShownWithItsTokensAndWithThoseOfAnEarlierTurnOnDemand() {
         page.upstream.script(answering(200, "application/json", "{\"choices\":[{\"message\":{\"content\":\"All at once\"}}],"
                 + "\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":3}}"));
         page.find("#stream").click();
-        page.type("First", Keys.ENTER);
-        page.awaitEnd();
+        page.ask("First");
         assertEquals("All at once", page.text(".said"));
         assertTrue(page.text(".cost .facts").startsWith("200 · 12 + 3 tokens · "), page.text(".cost .facts"));
         assertFalse(page.asked().contains("\"stream\""), page.asked());
-        page.type("Second", Keys.ENTER);
-        page.awaitEnd();
+        page.ask("Second");
         page.await("the second event", () -> page.content("#event").contains("Second"));
         page.find(".cost").click();
         page.await("the first event again", () -> !page.content("#event").contains("Second") && page.content("#event").contains("First"));
@@ -172,8 +188,7 @@ class PlaygroundChatIT {
     @Test
     void serverTimingIsABar() {
         page.upstream.script(streaming("Hi"));
-        page.type("Hello", Keys.ENTER);
-        page.awaitEnd();
+        page.ask("Hello");
         String posted = page.text("#answer").replaceAll("(?s).*\"server-timing\": \"([^\"]*)\".*", "$1");
         String upstreams = posted.replaceAll("upstream;dur=([0-9.]+).*", "$1");
         assertEquals(Double.parseDouble(upstreams), Double.parseDouble(page.find(".bar .upstream").getCssValue("flex-grow")), 0.001);
@@ -188,8 +203,7 @@ class PlaygroundChatIT {
     @Test
     void whatAModelWritesIsTextAndNothingElse() {
         page.upstream.script(streaming("<img src=x onerror=\"document.title='ran'\">", "<script>document.title='ran'</script>"));
-        page.type("<b>bold</b>", Keys.ENTER);
-        page.awaitEnd();
+        page.ask("<b>bold</b>");
         assertEquals("<img src=x onerror=\"document.title='ran'\"><script>document.title='ran'</script>", page.text(".said"));
         assertEquals("<b>bold</b>", page.text(".you"));
         assertEquals("chat-lambda playground", page.browser.getTitle());

@@ -42,6 +42,7 @@ final class PlaygroundPage implements BeforeAllCallback, BeforeEachCallback, Aft
 
     static final String DONE = "data: [DONE]\n\n";
 
+    private static final Path FILES = Path.of("src/main/playground");
     private static final Path PICTURES = Path.of("target/playground");
 
     ChromeDriver browser;
@@ -55,8 +56,7 @@ final class PlaygroundPage implements BeforeAllCallback, BeforeEachCallback, Aft
         browser = Chromium.start();
         Files.createDirectories(PICTURES);
         upstream = ScriptedUpstream.start(answering(500, null, ""));
-        lambda = LocalLambda.start(0, InvokeMode.RESPONSE_STREAM, Duration.ofSeconds(60), Path.of("src/main/playground"),
-                new Cors(Set.of()));
+        lambda = serve(InvokeMode.RESPONSE_STREAM, false);
         wire = new Wiretap(lambda.runtimeApi());
         process = Deployed.FunctionProcess.start(Map.of("AWS_LAMBDA_RUNTIME_API", wire.address(), "CHAT_API_KEY", Deployed.KEY,
                 "CHAT_AUTH", "iam", "CHAT_URL", upstream.url().toString(), "CHAT_RESPONSE_MODE", "stream", "CHAT_RETRIES", "0"));
@@ -78,10 +78,20 @@ final class PlaygroundPage implements BeforeAllCallback, BeforeEachCallback, Aft
         open();
     }
 
+    /** The page's server; its function is whoever polls it. */
+    static LocalLambda serve(InvokeMode mode, boolean stub) {
+        return LocalLambda.start(0, mode, Duration.ofSeconds(60), new LocalLambda.Page(FILES, stub),
+                new Cors(Set.of()));
+    }
+
     /** In a wide window and light. */
     void open() {
         window(1440, 900, false);
         light(true);
+        open(lambda);
+    }
+
+    void open(LocalLambda lambda) {
         browser.get(lambda.url() + "/");
     }
 
@@ -97,6 +107,12 @@ final class PlaygroundPage implements BeforeAllCallback, BeforeEachCallback, Aft
 
     void type(CharSequence... keys) {
         find("#message").sendKeys(keys);
+    }
+
+    /** Says it, and waits until the answer is there, be it an error. */
+    void ask(String text) {
+        type(text, Keys.ENTER);
+        awaitEnd();
     }
 
     /** To whatever has the focus. */
@@ -174,17 +190,14 @@ final class PlaygroundPage implements BeforeAllCallback, BeforeEachCallback, Aft
             write(connection, chunk("data: {\"choices\":[],\"usage\":{\"prompt_tokens\":14,\"completion_tokens\":31}}\n\n" + DONE));
             write(connection, LAST_CHUNK);
         });
-        type("What is a cold start, in one sentence?", Keys.ENTER);
-        awaitEnd();
+        ask("What is a cold start, in one sentence?");
         upstream.script(answering(429, "application/json",
                 "{\"error\":{\"message\":\"Rate limit reached: 20 requests a minute\",\"type\":\"rate_limit_error\","
                         + "\"code\":\"slow_down\"}}",
                 "Retry-After: 7"));
-        type("And in " + "Donaudampfschifffahrtsgesellschaft".repeat(2) + "?", Keys.ENTER);
-        awaitEnd();
+        ask("And in " + "Donaudampfschifffahrtsgesellschaft".repeat(2) + "?");
         upstream.script(streaming("Much", " the", " same,", " only", " longer."));
-        type("Again, please.", Keys.ENTER);
-        awaitEnd();
+        ask("Again, please.");
         await("its event", () -> content("#event").contains("Again, please."));
     }
 

@@ -21,7 +21,6 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.api.extension.RegisterExtension;
-import org.openqa.selenium.Keys;
 
 /** What the playground shows of the Runtime API, and to whom. */
 @EnabledIf(value = "chatlambda.Chromium#isThereOrMustBe", disabledReason = Chromium.MISSING)
@@ -33,8 +32,7 @@ class PlaygroundWireIT {
     @Test
     void eventAndAnswerAreByteForByteWhatWentOver() throws IOException {
         page.upstream.script(streaming("Grüß", " Gott <b>&amp; \\u0041"));
-        page.type("Was geht da über die Leitung? <i>\"☕\"</i>", Keys.ENTER);
-        page.awaitEnd();
+        page.ask("Was geht da über die Leitung? <i>\"☕\"</i>");
         page.find("#bytes").click();
         String event = new String(page.wire.lastEvent(), StandardCharsets.UTF_8);
         page.await("the event as sent", () -> page.content("#event").equals(event));
@@ -60,8 +58,7 @@ class PlaygroundWireIT {
     void ofALongAnswerTheFirstMegabyteIsKept() {
         page.upstream.script(answering(200, "application/json",
                 "{\"choices\":[{\"message\":{\"content\":\"" + "long ".repeat(300_000) + "\"}}]}"));
-        page.type("Hello", Keys.ENTER);
-        page.awaitEnd();
+        page.ask("Hello");
         assertEquals(1_500_000, page.content(".said").length());
         assertTrue(page.content("#answer").endsWith("of which no more than the first MB is kept"));
         assertTrue(page.content("#answer").length() < 1_100_000);
@@ -89,8 +86,7 @@ class PlaygroundWireIT {
     @Test
     void onlyThePageItselfIsServedWhatWentOver() throws Exception {
         page.upstream.script(streaming("Hi"));
-        page.type("Hello", Keys.ENTER);
-        page.awaitEnd();
+        page.ask("Hello");
         String host = page.lambda.url().getAuthority();
         String id = (String) page.browser.executeScript(
                 "return performance.getEntriesByType('resource').map(e => e.name).findLast(n => n.includes('exchange?id=')).split('=')[1]");

@@ -77,12 +77,13 @@ public class DevMode {
         LOG.infof("Chat with it at %1$s/, or POST chat requests to %1$s/v1/chat/completions", lambda.url());
     }
 
-    private static LocalLambda serve(String port, InvokeMode mode, Cors cors) throws PortUnusable {
+    private LocalLambda serve(String port, InvokeMode mode, Cors cors) throws PortUnusable {
         if (!port.matches("[0-9]{1,5}") || Integer.parseInt(port) > 65_535) {
             throw new PortUnusable("LOCAL_PORT is \"" + port + "\", not a port from 1 to 65535, or 0 for any free one");
         }
         try {
-            return LocalLambda.start(Integer.parseInt(port), mode, Duration.ofMinutes(15), PAGE, cors);
+            return LocalLambda.start(Integer.parseInt(port), mode, Duration.ofMinutes(15), new LocalLambda.Page(PAGE, stub != null),
+                    cors);
         } catch (UncheckedIOException e) {
             throw new PortUnusable(e.getMessage() + ": choose another one, such as LOCAL_PORT=8181 ./mvnw quarkus:dev");
         }

@@ -33,13 +33,22 @@ public final class LocalLambda implements Closeable {
         BUFFERED, RESPONSE_STREAM
     }
 
+    /**
+     * A page to chat with the function by hand.
+     *
+     * @param directory of its files
+     * @param stub whether a stub answers, of which the page then says so
+     */
+    public record Page(Path directory, boolean stub) {
+    }
+
     private static final Cors NO_CORS = new Cors(Set.of());
 
     private final ExecutorService threads = daemons("local-lambda");
     private final LocalRuntimeApi runtimeApi;
     private final HttpServer front;
 
-    private LocalLambda(int port, InvokeMode mode, Duration timeout, Path page, Cors cors) throws IOException {
+    private LocalLambda(int port, InvokeMode mode, Duration timeout, Page page, Cors cors) throws IOException {
         runtimeApi = new LocalRuntimeApi(threads, timeout);
         front = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0);
         front.setExecutor(threads);
@@ -59,10 +68,10 @@ public final class LocalLambda implements Closeable {
     /**
      * The same for callers in browsers.
      *
-     * @param page the directory of the page to chat with the function by hand; null for none
+     * @param page null for none
      * @param cors which pages from elsewhere may use the Function URL
      */
-    public static LocalLambda start(int port, InvokeMode mode, Duration timeout, Path page, Cors cors) {
+    public static LocalLambda start(int port, InvokeMode mode, Duration timeout, Page page, Cors cors) {
         try {
             return new LocalLambda(port, mode, timeout, page, cors);
         } catch (IOException e) {

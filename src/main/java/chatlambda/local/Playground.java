@@ -1,20 +1,21 @@
 package chatlambda.local;
 
 import chatlambda.local.LocalLambda.InvokeMode;
+import chatlambda.local.LocalLambda.Page;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpHandler;
+import jakarta.json.Json;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.Map;
 import java.util.UUID;
 import java.util.regex.Pattern;
 
 /**
  * A page to chat with the function by hand. It answers {@code GET} of the page's three files, and to the page alone
- * {@code /_playground/exchange} (event and answer of a request) and {@code /_playground/stop}. It passes all other requests to the
- * Function URL as they are; the page's own are recorded.
+ * {@code /_playground/upstream} (whether that is a stub), {@code /_playground/exchange} (event and answer of a request, as far as they
+ * are there) and {@code /_playground/stop}. It passes all other requests to the Function URL as they are; the page's own are recorded.
  */
 final class Playground implements HttpHandler {
 
@@ -27,14 +28,14 @@ final class Playground implements HttpHandler {
     private static final String POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:;"
             + " base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-    private final Path directory;
+    private final Page page;
     private final LocalRuntimeApi runtimeApi;
     private final RecentInvocations recent;
     private final FunctionUrl functionUrl;
     private final FunctionUrl recordedFunctionUrl;
 
-    Playground(Path directory, LocalRuntimeApi runtimeApi, InvokeMode mode) {
-        this.directory = directory;
+    Playground(Page page, LocalRuntimeApi runtimeApi, InvokeMode mode) {
+        this.page = page;
         this.runtimeApi = runtimeApi;
         this.recent = new RecentInvocations(runtimeApi);
         this.functionUrl = new FunctionUrl(runtimeApi, mode);
@@ -65,7 +66,9 @@ final class Playground implements HttpHandler {
         if (FILES.containsKey(path)) {
             String file = FILES.get(path);
             send(exchange, 200, "text/" + (file.endsWith(".js") ? "javascript" : file.substring(file.lastIndexOf('.') + 1)),
-                    Files.readString(directory.resolve(file)));
+                    Files.readString(page.directory().resolve(file)));
+        } else if (gets && path.equals(PREFIX + "upstream")) {
+            send(exchange, 200, "application/json", Json.createObjectBuilder().add("stub", page.stub()).build().toString());
         } else if (gets && path.equals(PREFIX + "exchange")) {
             var json = recent.json(id);
             send(exchange, json == null ? 404 : 200, "application/json", json == null ? "{}" : json.toString());
