@@ -4,9 +4,11 @@ const $ = id => document.getElementById(id);
 const log = $('log');
 const message = $('message');
 
-let turns = [];      // of this chat, oldest first
-let running = null;  // the turn that waits for its answer, or for the rest of it
-let shown = null;    // the turn whose event and answer are to be seen
+let turns = [];       // of this chat, oldest first
+let running = null;   // the turn that waits for its answer, or for the rest of it
+let shown = null;     // the turn whose event and answer are to be seen
+let laidOut = {};     // the event as it is on the page
+let unfolded = false; // whether the whole event is to be seen, and not its body alone
 
 function el(tag, className, text) {
   const element = document.createElement(tag);
@@ -38,15 +40,15 @@ async function ask(text) {
   const headers = { 'content-type': 'application/json' };
   if ($('key').value) headers.authorization = `Bearer ${$('key').value}`;
   const turn = running = begin(text);
-  headers['x-playground-exchange'] = turn.asked; // so that it can be stopped before there is an answer
+  headers['x-playground-exchange'] = turn.id; // so that its event can be seen, and it be stopped, before there is an answer
+  watch(turn);
   const start = performance.now();
   try {
     const response = await fetch('/v1/chat/completions', { method: 'POST', headers, body, signal: turn.abort.signal });
     turn.first = performance.now() - start;
-    turn.id = response.headers.get('x-playground-exchange');
     turn.status = response.status;
     turn.serverTiming = response.headers.get('server-timing');
-    look(turn);
+    if (shown === turn) look(turn);
     if (!response.ok) {
       fail(turn, `HTTP ${response.status}`, await response.text(), response.headers);
     } else if ((response.headers.get('content-type') ?? '').startsWith('text/event-stream')) {
@@ -122,7 +124,7 @@ function stop() {
   const turn = running;
   if (!turn || turn.stopped) return;
   turn.stopped = true;
-  fetch(`/_playground/stop?id=${turn.asked}`, { method: 'POST', keepalive: true })
+  fetch(`/_playground/stop?id=${turn.id}`, { method: 'POST', keepalive: true })
     .catch(() => {}).finally(() => turn.abort.abort());
 }
 
@@ -130,12 +132,13 @@ function stop() {
 
 function begin(text) {
   $('empty').hidden = true;
-  const turn = { text, asked: crypto.randomUUID(), abort: new AbortController(), article: el('article', 'turn busy'), said: el('p', 'said') };
-  turn.article.append(el('p', 'you', text), turn.said);
+  const turn = { text, id: crypto.randomUUID(), abort: new AbortController(), article: el('article', 'turn busy'), said: el('p', 'said') };
+  turn.article.append(el('h3', 'unseen', 'You'), el('p', 'you', text), el('h3', 'unseen', 'Answer'), turn.said);
   log.append(turn.article);
   log.setAttribute('aria-busy', 'true'); // to be read out when it is whole, not word by word
   log.scrollTop = log.scrollHeight;
   turns.push(turn);
+  $('status').textContent = 'Waiting for the answer';
   busy(true);
   return turn;
 }
@@ -242,32 +245,81 @@ function newChat() {
 
 // --- Over the wire
 
-async function look(turn) {
+/** Shows the turn, and what has gone over for it so far. */
+function look(turn) {
+  select(turn);
+  if (turn && !turn.settled) record(turn);
+}
+
+function select(turn) {
   shown = turn;
   turns.forEach(each => each.cost?.setAttribute('aria-pressed', each === turn));
-  if (turn?.id && !turn.complete) {
-    $('wire').setAttribute('aria-busy', 'true');
-    const complete = turn.complete = turn.total !== undefined; // else what is there so far
-    const response = await fetch(`/_playground/exchange?id=${turn.id}`);
-    if (response.ok && complete === turn.complete) turn.exchange = await response.json();
+  show();
+}
+
+/** While it waits for its answer, its event is to be seen: it is there as soon as the request has reached dev mode. */
+async function watch(turn) {
+  select(turn);
+  while (running === turn && !turn.exchange) {
+    await new Promise(wake => setTimeout(wake, 50));
+    await record(turn);
   }
+}
+
+async function record(turn) {
+  const whole = turn.total !== undefined; // else what is there so far
+  let exchange;
+  try {
+    const response = await fetch(`/_playground/exchange?id=${turn.id}`);
+    if (response.ok) exchange = await response.json();
+  } catch { // dev mode was stopped
+  }
+  if (turn.settled) return; // a later one was quicker
+  turn.exchange = exchange ?? turn.exchange;
+  turn.settled = whole;
   if (shown === turn) show();
 }
 
 function show() {
   const exchange = shown?.exchange;
-  $('wire').setAttribute('aria-busy', String(!!shown?.id && !exchange));
-  $('which').textContent = !shown ? 'nothing yet' : exchange ? shown.text : 'nothing came back';
+  const waits = shown && shown.total === undefined;
+  $('wire').setAttribute('aria-busy', String(!!shown && !shown.settled && !(waits && exchange)));
+  $('which').textContent = shown?.text ?? 'nothing yet';
   const event = exchange ? decode([exchange.event]).join('') : '';
   const chunks = exchange ? decode(exchange.chunks) : [];
   const answer = chunks.join('');
   const raw = $('bytes').checked;
-  $('event').replaceChildren(...raw ? [event] : json(event), ...exchange ? cut([exchange.event], exchange.eventBytes) : []);
+  if (event !== laidOut.event || raw !== laidOut.raw) {
+    laidOut = { event, raw }; // once: who reads it, or has it selected, is not disturbed when the answer comes
+    $('event').replaceChildren(...raw ? [event] : bodyFirst(event), ...exchange ? cut([exchange.event], exchange.eventBytes) : []);
+  }
   $('answer').replaceChildren(...raw ? legible(answer) : parts(chunks), ...endings(exchange));
+  if (waits && exchange) $('answer').append(el('p', 'awaited', answer ? 'More of it is awaited.' : 'The answer is awaited.'));
+  if (shown?.settled && !exchange) $('answer').append(el('p', 'awaited', 'Nothing is known of this turn: it did not reach dev mode.'));
   $('event-size').textContent = exchange ? size(exchange.eventBytes) : '';
-  $('answer-size').textContent = exchange ? size(exchange.answerBytes, chunks.length) : '';
+  $('answer-size').textContent = answer ? size(exchange.answerBytes, chunks.length) : '';
   copies('event', event);
   copies('answer', answer);
+}
+
+/** The body is what one looks for; around it Lambda and the browser have put three times as much. */
+function bodyFirst(text) {
+  let event;
+  try {
+    event = JSON.parse(text);
+  } catch { // of which no more than the first MB is kept
+    return legible(text);
+  }
+  if (!event.body) return json(text);
+  const body = el('div', 'body');
+  body.append(...json(event.isBase64Encoded ? decode([event.body]).join('') : event.body));
+  const whole = el('div', 'whole');
+  whole.append(...json(text));
+  const details = el('details');
+  details.open = unfolded;
+  details.addEventListener('toggle', () => unfolded = details.open);
+  details.append(el('summary', '', 'The whole event, with headers'), whole);
+  return [el('h4', '', `Body of ${event.requestContext?.http?.method ?? ''} ${event.rawPath ?? ''}`), body, details];
 }
 
 function copies(name, text) {
@@ -295,7 +347,10 @@ function parts(chunks) {
     const from = Math.max(0, nuls + 8 - at);
     at += chunk.length;
     if (nuls >= 0 && at === chunk.length) nodes.push(...json(answer.slice(0, nuls)), ...legible('\0'.repeat(8)));
-    if (chunk.slice(from)) nodes.push(el('span', 'chunk', chunk.slice(from).trimEnd()));
+    if (chunk.slice(from)) {
+      nodes.push(el('span', 'chunk'));
+      nodes.at(-1).append(...json(chunk.slice(from).trimEnd(), breakable));
+    }
   }
   return nodes;
 }
@@ -317,17 +372,22 @@ function legible(text) {
   return text.split(/(\0+)/).map((part, i) => i % 2 ? el('span', 'nul', '\\0'.repeat(part.length)) : part);
 }
 
+/** Lines of an event stream are long and without spaces: they may be broken after each comma. */
+function breakable(text) {
+  return text.split(/(?<=,)/).flatMap((part, i) => i ? [el('wbr'), part] : [part]);
+}
+
 function size(bytes, chunks) {
   const amount = bytes < 1000 ? `${bytes} B` : bytes < 1e6 ? `${(bytes / 1000).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
   return chunks > 1 ? `${amount} in ${chunks} chunks` : amount;
 }
 
-/** The document indented, token by token as it was; what is not JSON as it is. */
-function json(text) {
+/** The document indented, token by token as it was; what is not JSON as it is, or as otherwise() lays it out. */
+function json(text, otherwise = legible) {
   try {
     JSON.parse(text);
   } catch {
-    return legible(text);
+    return otherwise(text);
   }
   const tokens = text.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s"{}[\],:]+/g);
   const lines = [];

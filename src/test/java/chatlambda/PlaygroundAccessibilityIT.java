@@ -75,7 +75,7 @@ class PlaygroundAccessibilityIT {
                 Events.json(page.asked()));
         page.await("the event", () -> !page.content("#event").isEmpty());
         assertEquals("Bearer sk-test-of-the-caller",
-                Events.json(page.content("#event")).getJsonObject("headers").getString("authorization"));
+                page.event().getJsonObject("headers").getString("authorization"));
         page.picture("parameters");
         page.browser.navigate().refresh();
         assertEquals("", page.find("#key").getDomProperty("value"), "the key is kept nowhere");
@@ -87,8 +87,10 @@ class PlaygroundAccessibilityIT {
     void everythingIsLegibleInLightAndDark(String theme) {
         page.light(theme.equals("light"));
         page.conversation();
-        assertEquals(List.of(), page.browser.executeScript(CONTRAST));
         page.picture(theme);
+        page.browser.executeScript("document.querySelectorAll('details').forEach(each => each.open = true)");
+        assertTrue(page.shown(".problem pre") && page.shown("#event .whole"));
+        assertEquals(List.of(), page.browser.executeScript(CONTRAST));
         double[] ground = Arrays.stream(page.browser.findElement(By.tagName("body")).getCssValue("background-color").split("[^0-9.]+"))
                 .filter(part -> !part.isEmpty()).mapToDouble(Double::parseDouble).limit(3).toArray();
         assertEquals(theme.equals("light"), ground[0] + ground[1] + ground[2] > 380, Arrays.toString(ground));

@@ -57,7 +57,7 @@ class PlaygroundChatIT {
         page.awaitText(".said", "Grüß Gott, größer ☕!");
         assertTrue(page.shown("#send") && !page.shown("#stop"));
         assertEquals("{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],\"stream\":true}",
-                Events.json(page.content("#event")).getString("body"));
+                page.event().getString("body"));
     }
 
     @ParameterizedTest

@@ -10,6 +10,7 @@ import chatlambda.access.Cors;
 import chatlambda.local.LocalLambda;
 import chatlambda.local.LocalLambda.InvokeMode;
 import jakarta.json.Json;
+import jakarta.json.JsonObject;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.Socket;
@@ -145,6 +146,11 @@ final class PlaygroundPage implements BeforeAllCallback, BeforeEachCallback, Aft
     /** The text with all its white space, be it seen or not. */
     String content(String selector) {
         return (String) browser.executeScript("return document.querySelector(arguments[0])?.textContent ?? ''", selector);
+    }
+
+    /** The event as it is laid out, be it folded or not. */
+    JsonObject event() {
+        return Events.json(content("#event .whole"));
     }
 
     String focused() {

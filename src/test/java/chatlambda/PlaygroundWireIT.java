@@ -1,8 +1,13 @@
 package chatlambda;
 
+import static chatlambda.PlaygroundPage.DONE;
+import static chatlambda.PlaygroundPage.delta;
 import static chatlambda.PlaygroundPage.streaming;
+import static chatlambda.ScriptedUpstream.LAST_CHUNK;
+import static chatlambda.ScriptedUpstream.STREAM_HEAD;
 import static chatlambda.ScriptedUpstream.answering;
 import static chatlambda.ScriptedUpstream.chunk;
+import static chatlambda.ScriptedUpstream.write;
 import static io.restassured.RestAssured.get;
 import static org.hamcrest.Matchers.containsString;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -17,10 +22,12 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CountDownLatch;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.openqa.selenium.Keys;
 
 /** What the playground shows of the Runtime API, and to whom. */
 @EnabledIf(value = "chatlambda.Chromium#isThereOrMustBe", disabledReason = Chromium.MISSING)
@@ -47,11 +54,61 @@ class PlaygroundWireIT {
         assertTrue(page.text("#answer-size").endsWith(" in " + chunks.size() + " chunks"), page.text("#answer-size"));
 
         page.find("#bytes").click();
-        assertEquals(Events.json(event), Events.json(page.content("#event")), "and legibly, the same tokens");
+        assertEquals(Events.json(event), page.event(), "and legibly, the same tokens");
         assertTrue(text.contains("\"x-request-id\":\"" + Events.json(event).getJsonObject("requestContext").getString("requestId") + "\""));
-        assertTrue(page.content("#event").startsWith("{\n  \"version\": \"2.0\",\n  \"routeKey\": \"$default\""), page.content("#event"));
+        String whole = page.content("#event .whole");
+        assertTrue(whole.startsWith("{\n  \"version\": \"2.0\",\n  \"routeKey\": \"$default\""), whole);
         assertEquals("\\0".repeat(8), page.text("#answer .nul"));
         assertEquals(Events.json(text.substring(0, text.indexOf('\0'))), Events.json(page.content("#answer").split("\n\\\\0")[0]));
+    }
+
+    @Test
+    void whileATurnWaitsItsOwnEventIsShown() {
+        page.upstream.script(streaming("The first answer"));
+        page.ask("First");
+        var headSeen = new CountDownLatch(1);
+        var answerSeen = new CountDownLatch(1);
+        page.upstream.script((request, connection) -> {
+            ScriptedUpstream.await(headSeen);
+            write(connection, STREAM_HEAD);
+            write(connection, chunk(delta("The second")));
+            ScriptedUpstream.await(answerSeen);
+            write(connection, chunk(delta(" answer") + DONE) + LAST_CHUNK);
+        });
+        page.type("Second", Keys.ENTER);
+        page.await("its event", () -> page.content("#event .body").contains("\"content\": \"Second\""));
+        assertEquals("Second", page.text("#which"));
+        assertEquals("The answer is awaited.", page.text("#answer"), "and not that to the last one");
+        assertEquals("Waiting for the answer", page.content("#status"));
+        page.picture("waiting");
+        headSeen.countDown();
+        page.await("what there is of it", () -> page.content("#answer").contains("\"statusCode\": 200")
+                && page.text("#answer").endsWith("More of it is awaited."));
+        answerSeen.countDown();
+        page.awaitEnd();
+        assertTrue(page.content("#answer").contains(" answer") && !page.content("#answer").contains("awaited"), page.content("#answer"));
+        assertEquals("Answered", page.content("#status"));
+    }
+
+    @Test
+    void theEventsBodyIsInViewAndAllAroundItIsFolded() {
+        page.upstream.script(streaming("Hi"));
+        page.window(1280, 720, false);
+        page.ask("Hello");
+        assertEquals(Events.json(page.event().getString("body")), Events.json(page.text("#event .body")));
+        assertTrue(page.text("#event").startsWith("Body of POST /v1/chat/completions\n{\n"), page.text("#event"));
+        assertTrue((Boolean) page.browser.executeScript("""
+                const pane = document.getElementById('event');
+                const body = pane.querySelector('.body').getBoundingClientRect();
+                return pane.scrollTop === 0 && body.height > 0 && body.bottom < Math.min(innerHeight, pane.getBoundingClientRect().bottom);
+                """), "all of it, without scrolling");
+        assertFalse(page.shown("#event .whole"));
+        page.find("#event summary").click();
+        assertTrue(page.text("#event .whole").contains("\"content-type\": \"application/json\""), page.text("#event"));
+        page.picture("whole-event");
+        page.ask("Hello again");
+        assertTrue(page.shown("#event .whole"), "it stays as one has put it");
+        assertTrue(page.event().getString("body").contains("Hello again"), page.content("#event"));
     }
 
     @Test
