@@ -50,27 +50,34 @@ async function ask(text) {
     turn.serverTiming = response.headers.get('server-timing');
     if (shown === turn) look(turn);
     if (!response.ok) {
-      fail(turn, `HTTP ${response.status}`, await response.text(), response.headers);
+      const body = await response.text();
+      turn.total = performance.now() - start; // without what is asked for now: why the function failed, if it did
+      await record(turn);
+      fail(turn, { ...told(turn.exchange?.functionError ?? body), headers: response.headers, body });
     } else if ((response.headers.get('content-type') ?? '').startsWith('text/event-stream')) {
       await stream(turn, response.body);
     } else {
       whole(turn, await response.text());
     }
   } catch (e) {
-    fail(turn, turn.status ? 'The answer broke off' : 'No answer', String(e.message));
+    fail(turn, turn.status ? { message: 'The answer broke off: the connection to dev mode was lost.', code: e.message }
+      : { message: 'Dev mode does not answer: it was stopped, or is still starting. Start it (./mvnw quarkus:dev), then send this again.',
+        where: 'No connection', code: e.message });
   }
-  turn.total = performance.now() - start;
+  turn.total ??= performance.now() - start;
   end(turn);
 }
 
 function whole(turn, text) {
+  let completion;
   try {
-    const completion = JSON.parse(text);
-    say(turn, completion.choices?.[0]?.message?.content);
-    turn.usage = completion.usage;
+    completion = JSON.parse(text);
   } catch {
-    fail(turn, 'Not a completion', text);
+    fail(turn, { message: 'The answer is not JSON, so no text was found in it.', body: text });
+    return;
   }
+  say(turn, completion?.choices?.[0]?.message?.content);
+  turn.usage = completion?.usage;
 }
 
 async function stream(turn, body) {
@@ -82,7 +89,9 @@ async function stream(turn, body) {
       else if (!turn.done) event(turn, data);
     }
   }
-  if (!turn.done && !turn.failed) fail(turn, 'The answer broke off', 'The stream ended without data: [DONE].');
+  if (!turn.done && !turn.failed) {
+    fail(turn, { message: 'The stream ended without its end marker: the answer may not be whole.', code: 'no data: [DONE]' });
+  }
 }
 
 function event(turn, data) {
@@ -90,12 +99,25 @@ function event(turn, data) {
   try {
     chunk = JSON.parse(data);
   } catch {
-    fail(turn, 'Not a chunk', data);
+    fail(turn, { message: 'A part of the stream is not JSON.', body: data });
     return;
   }
-  if (chunk.error) fail(turn, 'Error in mid-stream', data);
+  if (chunk.error) fail(turn, { ...told(data), where: `HTTP ${turn.status}, then an error in the stream`, body: data });
   say(turn, chunk.choices?.[0]?.delta?.content);
   turn.usage = chunk.usage ?? turn.usage;
+}
+
+/** What an error says: in the form of the OpenAI SDKs, in that of a function that failed, or in any other. */
+function told(body) {
+  try {
+    const document = JSON.parse(body);
+    const error = document.error ?? document;
+    if (typeof error === 'string') return { message: error };
+    return { message: error.message ?? error.errorMessage, code: error.code ?? error.type ?? error.errorType };
+  } catch {
+    const words = body.trim();
+    return { message: words.length > 200 || words.includes('<') ? 'The answer is an error, and not JSON.' : words };
+  }
 }
 
 /** Server-sent events, wherever the text is cut: push() returns the data of those that are complete. */
@@ -148,11 +170,19 @@ function say(turn, content) {
   if (text) following(() => turn.said.append(text));
 }
 
-function fail(turn, title, body, headers) {
+/** Says what went wrong in words, then where, then all that the answer told of it. */
+function fail(turn, { message, where, code, headers, body }) {
   if (turn.stopped) return; // then it is no wonder
-  turn.failed = true;
+  turn.failed = message || 'An error without a message.';
   const problem = el('div', 'problem');
-  problem.append(el('h3', '', title));
+  problem.append(el('h3', '', turn.failed), el('p', 'where', [where ?? `HTTP ${turn.status}`, code].filter(Boolean).join(' · ')));
+  if (body) problem.append(details(headers, body));
+  following(() => turn.article.append(problem));
+}
+
+function details(headers, body) {
+  const details = el('details');
+  details.append(el('summary', '', headers ? 'Headers and body' : 'As it came'));
   if (headers) {
     const list = el('dl');
     for (const [name, value] of headers) {
@@ -160,12 +190,12 @@ function fail(turn, title, body, headers) {
         list.append(el('dt', '', name), el('dd', '', value));
       }
     }
-    problem.append(list);
+    details.append(list);
   }
   const pre = el('pre');
   pre.append(...json(body));
-  problem.append(pre);
-  following(() => turn.article.append(problem));
+  details.append(pre);
+  return details;
 }
 
 function end(turn) {
@@ -177,7 +207,8 @@ function end(turn) {
     running = null;
     busy(false);
     log.setAttribute('aria-busy', 'false');
-    $('status').textContent = turn.failed ? 'Error' : turn.stopped ? 'Stopped' : 'Answered';
+    if (turn.failed) $('status').textContent = `Error: ${turn.failed}`;
+    else $('status').textContent = turn.stopped ? 'Stopped' : 'Answered';
   }
   if (turns.includes(turn)) look(turn);
 }
@@ -203,9 +234,13 @@ function cost(turn) {
   const bar = el('span', 'bar');
   const legend = el('span', 'legend');
   const told = Object.fromEntries([...(turn.serverTiming ?? '').matchAll(/([\w-]+);dur=([\d.]+)/g)].map(([, name, ms]) => [name, +ms]));
-  const first = turn.first ?? turn.total;
-  const parts = [['around', told.total === undefined ? 'first byte' : 'local', Math.max(0, first - (told.total ?? 0))],
-    ['rest', 'the rest', Math.max(0, turn.total - first)]];
+  const parts = [];
+  if (turn.first === undefined) {
+    parts.push(['around', 'no answer for', turn.total]);
+  } else {
+    parts.push(['around', told.total === undefined ? 'first byte' : 'local', Math.max(0, turn.first - (told.total ?? 0))],
+      ['rest', 'the rest', Math.max(0, turn.total - turn.first)]);
+  }
   if (told.total !== undefined) {
     parts.unshift(['upstream', 'upstream', told.upstream], ['own', 'function', Math.max(0, told.total - told.upstream)]);
   }

@@ -13,8 +13,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import chatlambda.http.HttpReader;
+import chatlambda.local.LocalLambda;
 import chatlambda.local.LocalLambda.InvokeMode;
 import java.io.IOException;
+import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
@@ -23,6 +26,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.openqa.selenium.Keys;
 
@@ -118,14 +122,17 @@ class PlaygroundChatIT {
                 "{\"message\":\"Slow down: 20 requests a minute\",\"requestId\":\"req-7\",\"statusCode\":429}", "Retry-After: 7"));
         page.ask("Hello");
         var caller = Deployed.post(page.lambda, page.asked());
-        assertEquals("HTTP 429", page.text(".problem h3"));
+        assertEquals("Slow down: 20 requests a minute\nHTTP 429 · rate_limit_error\nHeaders and body", page.text(".problem"));
+        assertEquals("Error: Slow down: 20 requests a minute", page.content("#status"), "and is said to who does not see it");
+        page.picture("error");
+        page.find(".problem summary").click();
         assertEquals(Events.json(caller.body()), Events.json(page.text(".problem pre")));
         String headers = page.text(".problem dl");
         for (String name : List.of("retry-after", "x-chat-attempts", "content-type")) {
             assertTrue(headers.contains(name + "\n" + caller.headers().firstValue(name).orElseThrow()), headers);
         }
         assertFalse(page.shown(".said"), "nothing was said");
-        page.picture("error");
+        page.picture("error-unfolded");
 
         page.upstream.script(streaming("Fine"));
         page.ask("Hello again");
@@ -141,10 +148,74 @@ class PlaygroundChatIT {
         });
         page.ask("Hello");
         assertEquals("The first half", page.text(".said"));
-        assertEquals("Error in mid-stream", page.text(".problem h3"));
-        assertEquals("upstream_unreachable", Events.json(page.text(".problem pre")).getJsonObject("error").getString("code"));
+        var error = Events.json(page.content(".problem pre")).getJsonObject("error");
+        assertEquals(error.getString("message"), page.text(".problem h3"));
+        assertEquals("HTTP 200, then an error in the stream · upstream_unreachable", page.text(".problem .where"));
+        assertTrue(page.find(".said").getRect().y < page.find(".problem").getRect().y, "after what was said");
         page.await("the operator's trailer", () -> page.text("#answer").contains("error trailer: Chat.UpstreamUnreachable"));
         page.picture("error-in-mid-stream");
+    }
+
+    @Test
+    void thatDevModeIsStoppedIsSaidInWords() {
+        var stopped = PlaygroundPage.serve(InvokeMode.RESPONSE_STREAM, false);
+        page.open(stopped);
+        stopped.close();
+        page.ask("Hello");
+        assertTrue(page.text(".problem h3").startsWith("Dev mode does not answer: it was stopped"), page.text(".problem"));
+        assertTrue(page.text(".problem .where").startsWith("No connection · "), page.text(".problem"));
+        assertEquals("Nothing is known of this turn: it did not reach dev mode.", page.text("#answer"));
+        assertTrue(page.text(".legend").matches("no answer for [0-9.]+ m?s"), page.text(".legend"));
+        page.picture("no-connection");
+    }
+
+    @Test
+    void whatHadArrivedStaysWhenDevModeIsStopped() {
+        var stopped = PlaygroundPage.serve(InvokeMode.RESPONSE_STREAM, false);
+        page.open(stopped);
+        answerOneEvent(stopped, "/response HTTP/1.1\r\nLambda-Runtime-Function-Response-Mode: streaming\r\n"
+                + "Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(delta("The first half")));
+        page.type("Hello", Keys.ENTER);
+        page.awaitText(".said", "The first half");
+        stopped.close();
+        page.awaitEnd();
+        assertEquals("The first half", page.text(".said"));
+        assertEquals("The answer broke off: the connection to dev mode was lost.", page.text(".problem h3"));
+        assertTrue(page.text(".problem .where").startsWith("HTTP 200 · "), page.text(".problem"));
+    }
+
+    @Test
+    void aStreamWithoutItsEndMarkerMayNotBeWhole() {
+        try (var other = PlaygroundPage.serve(InvokeMode.RESPONSE_STREAM, false)) {
+            page.open(other);
+            answerOneEvent(other, "/response HTTP/1.1\r\nLambda-Runtime-Function-Response-Mode: streaming\r\n"
+                    + "Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(delta("All?")) + LAST_CHUNK);
+            page.ask("Hello");
+            assertEquals("All?", page.text(".said"));
+            assertEquals("The stream ended without its end marker: the answer may not be whole.\nHTTP 200 · no data: [DONE]",
+                    page.text(".problem"));
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            response | Hello, world | The answer is not JSON, so no text was found in it. | HTTP 200
+            response | {"statusCode":503,"body":"No room"} | No room | HTTP 503
+            response | {"statusCode":503,"body":"<h1>No room</h1>"} | The answer is an error, and not JSON. | HTTP 503
+            response | {"statusCode":503,"body":"{\\"error\\":\\"No room\\"}"} | No room | HTTP 503
+            response | {"statusCode":503,"body":""} | An error without a message. | HTTP 503
+            error | {"errorType":"Chat.Bug","errorMessage":"It is ours"} | It is ours | HTTP 502 · Chat.Bug
+            """)
+    void anAnswerThatIsNoneLeadsWithWordsToo(String how, String answer, String message, String where) {
+        try (var other = PlaygroundPage.serve(InvokeMode.BUFFERED, false)) {
+            page.open(other);
+            answerOneEvent(other, "/" + how + " HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: " + answer.length()
+                    + "\r\n\r\n" + answer);
+            page.ask("Hello");
+            assertEquals(message, page.text(".problem h3"));
+            assertEquals(where, page.text(".problem .where"));
+            assertFalse(page.shown(".problem pre"), "the details are folded");
+        }
     }
 
     @Test
@@ -207,5 +278,25 @@ class PlaygroundChatIT {
         assertEquals("<img src=x onerror=\"document.title='ran'\"><script>document.title='ran'</script>", page.text(".said"));
         assertEquals("<b>bold</b>", page.text(".you"));
         assertEquals("chat-lambda playground", page.browser.getTitle());
+    }
+
+    /** As a function that answers its first event so, and then waits for its end. */
+    private static void answerOneEvent(LocalLambda lambda, String answer) {
+        var function = new Thread(() -> {
+            String invocation = "/2018-06-01/runtime/invocation/";
+            String[] address = lambda.runtimeApi().split(":");
+            try (var connection = new Socket(address[0], Integer.parseInt(address[1]))) {
+                write(connection, "GET " + invocation + "next HTTP/1.1\r\n\r\n");
+                var reader = new HttpReader(connection.getInputStream());
+                var event = reader.head();
+                reader.body(event);
+                write(connection, "POST " + invocation + event.field("lambda-runtime-aws-request-id") + answer);
+                connection.getInputStream().readAllBytes();
+            } catch (IOException e) {
+                // it has closed already
+            }
+        });
+        function.setDaemon(true);
+        function.start();
     }
 }
