@@ -253,13 +253,17 @@ function cost(turn) {
     legend.append(item);
   }
   const usage = turn.usage && `${turn.usage.prompt_tokens ?? '?'} + ${turn.usage.completion_tokens ?? '?'} tokens`;
-  const whole = el('span', 'whole');
-  whole.append(bar, el('span', 'facts', [turn.status, usage, time(turn.total)].filter(Boolean).join(' · ')));
-  button.append(whole, legend);
-  button.title = 'Show its event and its answer';
+  const spent = el('span', 'spent');
+  spent.append(bar, el('span', 'facts', [turn.status, usage, time(turn.total)].filter(Boolean).join(' · ')));
+  button.append(spent, legend);
+  button.title = 'Up to the first byte: the upstream, the function itself, and all between this page and it. Then the rest of the answer.'
+    + ' Tokens: of the request + of the answer. Click to see event and answer.';
   button.addEventListener('click', () => {
     look(turn);
-    if (getComputedStyle($('wire').parentElement).display === 'block') $('wire').scrollIntoView({ block: 'start' });
+    if (getComputedStyle($('wire').parentElement).display === 'block') {
+      $('wire').scrollIntoView({ block: 'start' });
+      $('wire').focus({ preventScroll: true });
+    }
   });
   turn.cost = button;
   return button;

@@ -1,6 +1,7 @@
 package chatlambda;
 
 import static chatlambda.PlaygroundPage.streaming;
+import static chatlambda.ScriptedUpstream.answering;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
@@ -36,6 +37,8 @@ class PlaygroundAccessibilityIT {
         assertTrue(page.asked().contains("\"one\\ntwo\""), page.asked());
         assertEquals("", page.find("#message").getDomProperty("value"));
         assertEquals("message", page.focused(), "it goes on from here");
+        assertEquals(List.of("You", "Answer"), page.all(".turn h3").stream().map(each -> each.getDomProperty("textContent")).toList(),
+                "by headings one finds who said what");
         page.keys(Keys.ARROW_UP);
         assertEquals("one\ntwo", page.find("#message").getDomProperty("value"), "what was said last");
 
@@ -134,6 +137,7 @@ class PlaygroundAccessibilityIT {
         page.all(".cost").get(0).click();
         page.await("the wire in sight", () -> (Boolean) page.browser.executeScript(
                 "const { top } = document.getElementById('wire').getBoundingClientRect(); return top < innerHeight / 2"));
+        assertEquals("wire", page.focused(), "and who does not see it is there too");
         page.picture("phone-wire");
         page.find("#more").click();
         assertFits("with the parameters");
@@ -143,6 +147,47 @@ class PlaygroundAccessibilityIT {
             page.await("what is said of the stub", () -> page.shown("#stub"));
             assertFits("with what is said of the stub");
         }
+    }
+
+    @Test
+    void theTimingsFitTheirColumn() {
+        page.upstream.script(answering(200, "application/json", "{\"choices\":[{\"message\":{\"content\":\"Much\"}}],"
+                + "\"usage\":{\"prompt_tokens\":1234567,\"completion_tokens\":234567}}"));
+        page.ask("Hello");
+        page.conversation();
+        assertEquals(4, page.all(".cost").size());
+        for (int width : new int[] { 1920, 1440, 1280, 1081, 1080, 1024, 641, 640, 390, 320 }) {
+            resize(width);
+            assertEquals(List.of(), page.browser.executeScript("""
+                    const within = (inner, outer) => inner.left >= outer.left - .5 && inner.right <= outer.right + .5
+                        && inner.top >= outer.top - .5 && inner.bottom <= outer.bottom + .5;
+                    return [...document.querySelectorAll('.turn')].flatMap(turn => {
+                      const column = turn.getBoundingClientRect();
+                      const cost = turn.querySelector('.cost');
+                      const card = cost.getBoundingClientRect();
+                      return [...cost.querySelectorAll('.bar, .facts, .swatch, b')].map(part => [part, card]).concat([[cost, column]])
+                          .filter(([part, around]) => !within(part.getBoundingClientRect(), around)
+                              || part.scrollWidth > part.clientWidth + 1 && getComputedStyle(part).display !== 'inline')
+                          .map(([part]) => `${part.className}: ${part.textContent}`);
+                    });
+                    """), "at " + width + " px");
+        }
+    }
+
+    @Test
+    void theHintsStandInOneLine() {
+        for (int width : new int[] { 1280, 1440, 1024 }) {
+            resize(width);
+            var hints = page.all("#keys > span");
+            assertEquals(5, hints.size());
+            assertEquals(1, hints.stream().map(hint -> hint.getRect().y).distinct().count(), "at " + width + " px: " + page.text("#keys"));
+            assertTrue(hints.stream().allMatch(hint -> hint.getRect().height < 26), "no hint is broken itself");
+        }
+    }
+
+    private static void resize(int width) {
+        page.window(width, 800, width <= 640);
+        page.await(width + " px", () -> page.browser.executeScript("return innerWidth").equals((long) width));
     }
 
     private static void assertFits(String when) {
