@@ -30,7 +30,7 @@ class SourceRulesTest {
 
     private static List<Path> sources() throws IOException {
         var sources = new ArrayList<Path>();
-        for (String root : new String[] { "src/main/java", "src/test/java", "bench" }) {
+        for (String root : new String[] { "src/main/java", "src/test/java", "src/build/java", "bench" }) {
             try (Stream<Path> files = Files.walk(Path.of(root))) {
                 sources.addAll(files.filter(file -> file.toString().matches(".*(?<!IT)\\.java")).sorted().toList());
             }
