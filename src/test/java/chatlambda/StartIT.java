@@ -95,9 +95,9 @@ class StartIT {
 
     @Test
     @EnabledIf("chatlambda.Deployed#isNative")
-    void theZipHoldsTheBinaryAsBootstrapAndNothingElse() throws IOException {
+    void theZipHoldsTheBinaryAsBootstrapAndItsLicences() throws IOException {
         try (var zip = new ZipFile(Path.of(Deployed.FUNCTION).resolveSibling("function.zip").toFile())) {
-            assertEquals("bootstrap", zip.stream().map(Object::toString).reduce((a, b) -> a + " " + b).orElseThrow());
+            assertEquals("bootstrap LICENSE NOTICE", zip.stream().map(Object::toString).reduce((a, b) -> a + " " + b).orElseThrow());
         }
     }
 
