@@ -18,10 +18,10 @@ import java.util.stream.Collectors;
  *
  * @param text of the message, or the tool's arguments
  * @param tool null for a message
- * @param callId differs from turn to turn of a conversation; null for a message
+ * @param turn how many messages or items the request had
  * @param isPlainText whether it is a message that nobody parses
  */
-record StubAnswer(String text, String tool, String callId, boolean isPlainText) {
+record StubAnswer(String text, String tool, int turn, boolean isPlainText) {
 
     static StubAnswer toChat(JsonObject request) {
         return of(request, list(request.get("messages")), object(request.get("response_format")));
@@ -34,7 +34,16 @@ record StubAnswer(String text, String tool, String callId, boolean isPlainText) 
     }
 
     StubAnswer with(String more) {
-        return new StubAnswer(text + more, tool, callId, isPlainText);
+        return new StubAnswer(text + more, tool, turn, isPlainText);
+    }
+
+    /** Differs from turn to turn of a conversation: LangGraph keeps one message of each id. */
+    String id(String kind) {
+        return turn > 1 ? kind + "_" + turn : kind;
+    }
+
+    String callId() {
+        return "call_stub_" + turn;
     }
 
     /** As a stream brings it: word by word, each with the space after it; arguments in pieces that are no JSON. */
@@ -53,7 +62,7 @@ record StubAnswer(String text, String tool, String callId, boolean isPlainText) 
         if (function.isPresent()) {
             JsonObject parameters = object(function.get().get("parameters"));
             JsonValue arguments = parameters.isEmpty() ? parameters : StubSchema.filled(parameters);
-            return new StubAnswer(arguments.toString(), function.get().getString("name", ""), "call_stub_" + turns.size(), false);
+            return new StubAnswer(arguments.toString(), function.get().getString("name", ""), turns.size(), false);
         }
         String said = "You said: " + text(last.get(last.containsKey("output") ? "output" : "content"));
         String text = switch (format.getString("type", "text")) {
@@ -64,7 +73,7 @@ record StubAnswer(String text, String tool, String callId, boolean isPlainText) 
             }
             default -> said;
         };
-        return new StubAnswer(text, null, null, text.equals(said));
+        return new StubAnswer(text, null, turns.size(), text.equals(said));
     }
 
     /** The function that {@code tool_choice} names, else the first one. */

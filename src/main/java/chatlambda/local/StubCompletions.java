@@ -30,7 +30,7 @@ final class StubCompletions {
             var calls = Json.createArrayBuilder().add(toolCall(answer.text()));
             message.addNull("content").addNull("refusal").add("tool_calls", calls);
         }
-        return Json.createObjectBuilder().add("id", "chatcmpl-stub").add("object", "chat.completion")
+        return Json.createObjectBuilder().add("id", answer.id("chatcmpl-stub")).add("object", "chat.completion")
                 .add("created", 1_700_000_000).add("model", model)
                 .add("choices", Json.createArrayBuilder().add(Json.createObjectBuilder().add("index", 0)
                         .add("message", message).add("finish_reason", finishReason).addNull("logprobs")))
@@ -77,7 +77,7 @@ final class StubCompletions {
     }
 
     private String chunk(String choices, JsonObject usage) {
-        return "{\"id\":\"chatcmpl-stub\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":"
+        return "{\"id\":\"" + answer.id("chatcmpl-stub") + "\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":"
                 + Json.createValue(model) + ",\"choices\":[" + choices + "],\"usage\":" + usage + "}";
     }
 

@@ -74,8 +74,9 @@ final class StubResponses {
     }
 
     private JsonObject response(String status, JsonArray output, JsonValue usage) {
-        var response = json().add("id", "resp_stub").add("object", "response").add("created_at", 1_700_000_000).add("status", status)
-                .addNull("error").addNull("incomplete_details").add("model", request.getString("model", "")).add("output", output);
+        var response = json().add("id", answer.id("resp_stub")).add("object", "response").add("created_at", 1_700_000_000)
+                .add("status", status).addNull("error").addNull("incomplete_details").add("model", request.getString("model", ""))
+                .add("output", output);
         DEFAULTS.forEach((name, value) -> response.add(name, request.getOrDefault(name, value)));
         return response.add("usage", usage).build();
     }
@@ -113,7 +114,7 @@ final class StubResponses {
     }
 
     private String itemId() {
-        return answer.tool() == null ? "msg_stub" : "fc_stub";
+        return answer.id(answer.tool() == null ? "msg_stub" : "fc_stub");
     }
 
     private void event(String type, JsonObjectBuilder members) throws IOException {

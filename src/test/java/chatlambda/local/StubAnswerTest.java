@@ -3,6 +3,8 @@ package chatlambda.local;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import chatlambda.Events;
+import jakarta.json.JsonObject;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -51,6 +53,18 @@ class StubAnswerTest {
             """)
     void responses(String request, String tool, String text) {
         assertAnswer(tool, text, StubAnswer.toResponses(Events.json(request.replace("TOOLS", TOOLS))));
+    }
+
+    @Test
+    void idsDifferFromTurnToTurnOfAConversation() {
+        JsonObject hi = Events.json("{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}");
+        JsonObject more = Events.json("{\"messages\":[{\"content\":\"Hi\"},{\"content\":\"You said: Hi\"},{\"content\":\"Hi\"}]}");
+        assertEquals("chatcmpl-stub", new StubCompletions("m", StubAnswer.toChat(hi)).whole().getString("id"));
+        assertEquals("chatcmpl-stub_3", new StubCompletions("m", StubAnswer.toChat(more)).whole().getString("id"));
+        JsonObject items = Events.json("{\"input\":[{\"content\":\"Hi\"},{\"type\":\"function_call_output\",\"output\":\"sunny\"}]}");
+        JsonObject response = new StubResponses(items, StubAnswer.toResponses(items)).whole();
+        assertEquals("resp_stub_2", response.getString("id"));
+        assertEquals("msg_stub_2", response.getJsonArray("output").getJsonObject(0).getString("id"));
     }
 
     private static void assertAnswer(String tool, String text, StubAnswer answer) {
