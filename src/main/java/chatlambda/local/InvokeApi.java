@@ -8,10 +8,11 @@ import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.UUID;
+import java.util.concurrent.Executor;
 import java.util.zip.CRC32;
 
 /**
- * {@code POST /2015-03-31/functions/{name}/invocations}: any name, no log tail; and
+ * {@code POST /2015-03-31/functions/{name}/invocations}: any name, no log tail, and an {@code Event} is tried once; and
  * {@code POST /2021-11-15/functions/{name}/response-streaming-invocations}, which passes the answer on as it arrives. What
  * {@code ErrorDetails} holds is not documented by AWS; here it is the function error's payload, or the trailer.
  *
@@ -21,9 +22,12 @@ import java.util.zip.CRC32;
 final class InvokeApi implements HttpHandler {
 
     private final Invoker function;
+    private final Executor background;
 
-    InvokeApi(Invoker function) {
+    /** @param background works on the events whose callers do not wait */
+    InvokeApi(Invoker function, Executor background) {
         this.function = function;
+        this.background = background;
     }
 
     @Override
@@ -44,22 +48,21 @@ final class InvokeApi implements HttpHandler {
             exchange.getResponseHeaders().set("X-Amz-Executed-Version", "$LATEST");
             if (streams) {
                 stream(exchange, event);
+            } else if ("Event".equals(type)) {
+                background.execute(() -> function.invoke(UUID.randomUUID().toString(), event, Caller.NONE));
+                exchange.sendResponseHeaders(202, -1);
             } else {
-                invoke(exchange, event, "Event".equals(type));
+                invoke(exchange, event);
             }
         }
     }
 
-    private void invoke(HttpExchange exchange, byte[] event, boolean asynchronous) throws IOException {
+    private void invoke(HttpExchange exchange, byte[] event) throws IOException {
         Outcome outcome = function.invoke(UUID.randomUUID().toString(), event, Caller.NONE);
         if (outcome.functionError()) {
             exchange.getResponseHeaders().set("X-Amz-Function-Error", "Unhandled");
         }
-        if (asynchronous) {
-            LocalLambda.send(exchange, 202, "application/json", new byte[0]);
-        } else {
-            LocalLambda.send(exchange, 200, "application/json", outcome.payload());
-        }
+        LocalLambda.send(exchange, 200, "application/json", outcome.payload());
     }
 
     private void stream(HttpExchange exchange, byte[] event) throws IOException {

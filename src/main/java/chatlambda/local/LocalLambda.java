@@ -52,7 +52,7 @@ public final class LocalLambda implements Closeable {
         runtimeApi = new LocalRuntimeApi(threads, timeout);
         front = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0);
         front.setExecutor(threads);
-        var invokeApi = new InvokeApi(runtimeApi);
+        var invokeApi = new InvokeApi(runtimeApi, threads);
         var handlers = Map.of("/", page == null ? new FunctionUrl(runtimeApi, mode) : new Playground(page, runtimeApi, mode),
                 "/2015-03-31/functions/", invokeApi, "/2021-11-15/functions/", invokeApi);
         handlers.forEach((path, handler) -> front.createContext(path, handler).getFilters()
