@@ -3,13 +3,13 @@ package chatlambda;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.fail;
-import static org.junit.jupiter.api.Assumptions.abort;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import static org.junit.jupiter.api.DynamicContainer.dynamicContainer;
 import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
 import chatlambda.local.LocalLambda.InvokeMode;
 import chatlambda.local.StubChat;
-import jakarta.json.JsonString;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -17,9 +17,12 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.security.MessageDigest;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -30,44 +33,73 @@ import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * Node's clients at their defaults: {@code openai}, the AI SDK and {@code @openai/agents} are told the base URL, the key and the model,
- * and nothing else. Each case of the scripts in {@code src/test/clients} is a process and a test of its own.
+ * Others' clients at their defaults: each is told the base URL, the key and the model, and nothing else. A client is a script of
+ * {@code src/test/clients}, or a class of the project in its folder {@code java}; each case is a process and a test of its own.
+ *
+ * <p>With {@code CLIENTS_URL} they ask who answers there, such as a dev mode, in place of functions that are started here, and send
+ * {@code CLIENTS_KEY}.
  */
 class ClientsIT {
 
     private static final boolean CI = "true".equals(System.getenv("CI"));
-    private static final Path SCRIPTS = Path.of("src/test/clients");
-    private static final List<String> CLIENTS = List.of("openai", "ai-sdk", "agents");
-    /** Where {@code npm install --prefix target/clients} has put what {@code package.json} names; a script finds packages below it only. */
-    private static final Path INSTALLED = Path.of("target/clients");
-    private static final Path NODE = INSTALLED.resolve("node_modules/node/bin/node"); // the one of the PATH may be too old
-    private static final String KEY = "sk-test-client";
-    private static final Duration PATIENCE = Duration.ofSeconds(60);
+    private static final List<String> NODE_CLIENTS = List.of("openai", "ai-sdk", "openai-compatible", "agents", "langchain", "client-lambda");
+    private static final List<String> JAVA_CLIENTS = List.of("LangChain4jClient", "SpringAiClient");
+    private static final String URL = System.getenv("CLIENTS_URL");
+    private static final String KEY = System.getenv().getOrDefault("CLIENTS_KEY", "sk-test-client");
+    private static final Duration PATIENCE = Duration.ofMinutes(5);
+    /** Several at once, since a client that is told to ask again later does nothing but wait. */
+    private static final ExecutorService RUNS = Executors.newFixedThreadPool(4);
+
+    /** A process that has one more argument for a case. */
+    private record Client(String name, List<String> command) {
+    }
 
     @TempDir
     private static Path said;
+    private static final List<Client> clients = new ArrayList<>();
     private static StubChat stub;
     private static Deployed streaming;
     private static Deployed buffered;
 
     @BeforeAll
     static void start() throws Exception {
-        String missing = missing();
-        if (missing != null && CI && System.getenv("RECIPES_LEFT_OUT") == null) {
-            fail("no " + missing + ", which .ci/run should have installed");
+        String missingPackage = Clients.missingPackage();
+        if (isThere(missingPackage, NODE_CLIENTS)) {
+            copyScripts();
+            NODE_CLIENTS.forEach(name -> clients.add(new Client(name,
+                    List.of(Clients.NODE.toString(), Clients.INSTALLED.resolve(name + ".mjs").toString()))));
         }
-        if (missing != null) {
-            System.out.println("Clients of src/test/clients are left out: no " + missing + " in " + INSTALLED);
-            abort("no " + missing);
+        if (isThere(Clients.missingJava(), JAVA_CLIENTS)) {
+            JAVA_CLIENTS.forEach(name -> clients.add(new Client(name, List.of(Clients.java(), "-cp", Clients.javaClassPath(), name))));
         }
-        for (String script : Stream.concat(CLIENTS.stream(), Stream.of("cases")).map(name -> name + ".mjs").toList()) {
-            Files.copy(SCRIPTS.resolve(script), INSTALLED.resolve(script), StandardCopyOption.REPLACE_EXISTING);
+        assumeFalse(clients.isEmpty(), "no clients");
+        if (URL != null) {
+            return;
         }
         stub = StubChat.start(Duration.ZERO);
         String keys = "app=" + sha256(KEY);
         streaming = Deployed.against(stub.url(), Map.of("CHAT_AUTH", "keys", "CHAT_CLIENT_KEYS", keys, "CHAT_RESPONSE_MODE", "stream"),
                 InvokeMode.RESPONSE_STREAM);
         buffered = Deployed.against(stub.url(), Map.of("CHAT_AUTH", "keys", "CHAT_CLIENT_KEYS", keys, "CHAT_RETRIES", "0"));
+    }
+
+    private static boolean isThere(String missing, List<String> names) {
+        if (missing == null) {
+            return true;
+        }
+        if (CI && System.getenv("RECIPES_LEFT_OUT") == null) {
+            fail("no " + missing + ", which .ci/run should have installed");
+        }
+        System.out.println("Clients left out: " + String.join(", ", names) + " (no " + missing + " in " + Clients.INSTALLED + ")");
+        return false;
+    }
+
+    private static void copyScripts() throws IOException {
+        try (var scripts = Files.newDirectoryStream(Clients.SCRIPTS, "*.mjs")) {
+            for (Path script : scripts) {
+                Files.copy(script, Clients.INSTALLED.resolve(script.getFileName()), StandardCopyOption.REPLACE_EXISTING);
+            }
+        }
     }
 
     private static String sha256(String key) throws Exception {
@@ -77,6 +109,7 @@ class ClientsIT {
     /** Clients ask again by themselves, which would hide a failure of ours. */
     @AfterAll
     static void stop() {
+        RUNS.shutdownNow();
         if (stub == null) {
             return;
         }
@@ -87,49 +120,40 @@ class ClientsIT {
         assertEquals(List.of(), log.lines().filter(line -> line.contains("\"status\":5")).toList());
     }
 
-    /** The first package that is not there in the version that is asked for, or null. */
-    private static String missing() {
-        for (var wanted : Events.json(Events.read(SCRIPTS.resolve("package.json"))).getJsonObject("dependencies").entrySet()) {
-            Path installed = INSTALLED.resolve("node_modules").resolve(wanted.getKey()).resolve("package.json");
-            String version = ((JsonString) wanted.getValue()).getString();
-            if (!Files.exists(installed) || !Events.json(Events.read(installed)).getString("version").equals(version)) {
-                return "npm package " + wanted.getKey() + "@" + version;
-            }
-        }
-        return Files.isExecutable(NODE) ? null : "Node of the npm package node";
-    }
-
     @TestFactory
     Stream<DynamicContainer> aClientIsAnsweredByAStreamingFunction() {
-        return CLIENTS.stream().map(client -> cases(client, streaming));
+        return clients.stream().map(client -> cases(client, URL != null ? URL : streaming.lambda.url().toString()));
     }
 
     /** This one does not ask the upstream again, so that the clients do where the upstream answers 429. */
     @TestFactory
     Stream<DynamicContainer> aClientIsAnsweredByABufferedFunction() {
-        return CLIENTS.stream().map(client -> cases(client, buffered));
+        assumeTrue(URL == null, "who answers at CLIENTS_URL is asked once");
+        return clients.stream().map(client -> cases(client, buffered.lambda.url().toString()));
     }
 
-    private static DynamicContainer cases(String client, Deployed function) {
-        List<String> names = run(client, function).lines().toList();
+    private static DynamicContainer cases(Client client, String url) {
+        List<String> names = run(client, url).lines().toList();
         assertFalse(names.isEmpty());
-        return dynamicContainer(client, names.stream().map(name -> test(client, name, function)));
+        return dynamicContainer(client.name, names.stream().map(name -> test(client, name, url)).toList());
     }
 
-    private static DynamicTest test(String client, String name, Deployed function) {
-        return dynamicTest(client + " " + name, () -> assertEquals("ok " + name + "\n", run(client, function, name), client));
+    private static DynamicTest test(Client client, String name, String url) {
+        var printed = RUNS.submit(() -> run(client, url, name));
+        return dynamicTest(client.name + " " + name, () -> assertEquals("ok " + name + "\n", printed.get(), client.name));
     }
 
-    /** What the script prints, be it an error or a client's warning. Its environment is what is set here. */
-    private static String run(String client, Deployed function, String... names) {
+    /** What it prints, be it an error or a client's warning. Its environment is what is set here. */
+    private static String run(Client client, String url, String... names) {
         try {
-            Path output = Files.createTempFile(said, client, ".txt");
-            var builder = new ProcessBuilder(NODE.toString(), INSTALLED.resolve(client + ".mjs").toString()).redirectErrorStream(true)
+            Path output = Files.createTempFile(said, client.name, ".txt");
+            var builder = new ProcessBuilder(Stream.concat(client.command.stream(), Stream.of(names)).toList()).redirectErrorStream(true)
                     .redirectOutput(output.toFile());
-            builder.command().addAll(List.of(names));
             builder.environment().clear();
-            builder.environment().putAll(Map.of("OPENAI_BASE_URL", function.lambda.url() + "/v1", "OPENAI_API_KEY", KEY,
-                    "OPENAI_AGENTS_DISABLE_TRACING", "1")); // traces would go to OpenAI
+            builder.environment().putAll(Map.of("OPENAI_BASE_URL", url + "/v1", "OPENAI_API_KEY", KEY,
+                    "OPENAI_AGENTS_DISABLE_TRACING", "1", // traces would go to OpenAI
+                    "AWS_ENDPOINT_URL_LAMBDA", url, "AWS_REGION", "eu-central-1", "AWS_ACCESS_KEY_ID", "local",
+                    "AWS_SECRET_ACCESS_KEY", "local"));
             var process = builder.start();
             if (!process.waitFor(PATIENCE.toSeconds(), TimeUnit.SECONDS)) {
                 process.destroyForcibly();
