@@ -51,7 +51,6 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -1386,11 +1385,9 @@ class BudgetIT {
         assertEquals(200, function.reply(chat("cli", CHAT)).getInt("statusCode"));
         requireRefused(function.reply(chat("cli", CHAT)), "budget_exceeded", "insufficient_quota");
         function.lambda.awaitPoll();
-        Matcher recipe = Pattern.compile("<!-- recipe: aws dynamodb .*-->\n```sh\n(.*?)```", Pattern.DOTALL)
-                .matcher(Events.read(Path.of("events/README.md")));
-        assertTrue(recipe.find());
-        assertTrue(recipe.group(1).contains("app#usd#month#2026-11"), recipe.group(1));
-        var builder = new ProcessBuilder("sh", "-ec", recipe.group(1).replace("app#usd#month#2026-11",
+        String recipe = Events.read(Path.of("recipes/aws-dynamodb-budget.sh"));
+        assertTrue(recipe.contains("app#usd#month#2026-11"), recipe);
+        var builder = new ProcessBuilder("sh", "-ec", recipe.replace("app#usd#month#2026-11",
                 table.items("cli#").get(0).get("pk").s())).redirectErrorStream(true);
         builder.environment().putAll(Map.of("AWS_ACCESS_KEY_ID", Dynalite.ACCESS_KEY, "AWS_SECRET_ACCESS_KEY", Dynalite.SECRET_KEY,
                 "AWS_DEFAULT_REGION", Dynalite.REGION, "AWS_PAGER", "", "AWS_ENDPOINT_URL_DYNAMODB", dynalite.url().toString(),

@@ -21,6 +21,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
@@ -33,22 +34,29 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** The recipes of {@code events/README.md}, each as it is printed there, by the tools and SDKs it names, where they are installed. */
+/**
+ * The files of {@code recipes/}, and the marked blocks of its page and of {@code events/README.md}, each as it is there, by the tools and
+ * SDKs it names, where they are installed.
+ */
 class RecipesIT {
 
-    private static final int PORT = 8080; // as printed
+    private static final int PORT = 8080; // as the pages say
     private static final boolean CI = "true".equals(System.getenv("CI"));
-    private static final String PAGE = Events.read(Path.of("events/README.md"));
+    private static final Path RECIPES = Path.of("recipes");
+    private static final String EVENTS_PAGE = Events.read(Path.of("events/README.md"));
+    private static final String RECIPES_PAGE = Events.read(RECIPES.resolve("README.md"));
+    /** A block of code under its mark, or a row that links a file: {@code | [`file`](file) | what it needs | what it shows |}. */
     private static final Pattern MARKED = Pattern.compile(
-            "<!-- (dev mode|environment|recipe: .+?)(?: \\(not run: (.+?)\\))? -->\n```(\\w+)\n(.*?)```\n", Pattern.DOTALL);
+            "<!-- (dev mode|environment|recipe: .+?)(?: \\(not run: (.+?)\\))? -->\n```(\\w+)\n(.*?)```\n"
+                    + "|^\\| \\[`([\\w.-]+)`]\\(\\5\\) \\| [^|]+ \\| (?:\\*not run: (.+?)\\*)?", Pattern.DOTALL | Pattern.MULTILINE);
     private static final Pattern FIXTURE = Pattern.compile("^\\| `([\\w-]+)` \\|.*\\| `([^`]+)` \\|$", Pattern.MULTILINE);
     private static final Pattern PRINTS = Pattern.compile("^(?:#|//) prints: (.+)$", Pattern.MULTILINE);
     private static final Pattern PYTHON_IMPORT = Pattern.compile("^(?:import|from) (\\w+)", Pattern.MULTILINE);
-    private static final Pattern NODE_IMPORT = Pattern.compile("from \"(.+)\";$", Pattern.MULTILINE);
     /** What {@code application.properties} sets for dev mode. */
     private static final Map<String, String> DEV_MODE = Map.of("CHAT_AUTH", "iam", "CHAT_RESPONSE_MODE", "stream");
-    /** Below it Node finds what {@code npm install --prefix target/recipes} has put there. */
-    private static final Path FILES = Path.of("target/recipes");
+    /** Below it Node finds what npm has put into {@link Clients#INSTALLED}. */
+    private static final Path FILES = Clients.INSTALLED.resolve("recipes");
+    private static final Duration PATIENCE = Duration.ofMinutes(5);
 
     @TempDir
     private static Path project;
@@ -59,7 +67,7 @@ class RecipesIT {
 
     /**
      * @param devMode how the page starts the function that it is for
-     * @param environment what the page has set in the shell so far
+     * @param environment what the pages have set in the shell so far
      * @param notRun why not, or null
      */
     private record Recipe(String name, String language, String code, String devMode, String environment, String notRun) {
@@ -84,20 +92,26 @@ class RecipesIT {
         var recipes = new ArrayList<Recipe>();
         String devMode = "";
         String environment = "";
-        for (var block : MARKED.matcher(PAGE).results().toList()) {
-            String code = block.group(4);
-            switch (block.group(1)) {
-                case "dev mode" -> devMode = code;
-                case "environment" -> environment += code;
-                default -> recipes.add(new Recipe(block.group(1).substring("recipe: ".length()), block.group(3), code, devMode,
-                        environment, block.group(2)));
+        for (var found : Stream.of(EVENTS_PAGE, RECIPES_PAGE).flatMap(page -> MARKED.matcher(page).results()).toList()) {
+            String mark = found.group(1);
+            if (mark == null) {
+                String file = found.group(5);
+                recipes.add(new Recipe(file, file.substring(file.indexOf('.') + 1), Events.read(RECIPES.resolve(file)), devMode,
+                        environment, found.group(6)));
+            } else if (mark.equals("dev mode")) {
+                devMode = found.group(4);
+            } else if (mark.equals("environment")) {
+                environment += found.group(4);
+            } else {
+                recipes.add(new Recipe(mark.substring("recipe: ".length()), found.group(3), found.group(4), devMode, environment,
+                        found.group(2)));
             }
         }
         return recipes;
     }
 
     static List<Recipe> recipesWithAKey() {
-        return recipes().stream().filter(recipe -> recipe.code.contains("CLIENT_KEY")).toList();
+        return recipes().stream().filter(recipe -> recipe.code.contains("OPENAI_API_KEY") && recipe.notRun == null).toList();
     }
 
     @BeforeAll
@@ -107,7 +121,7 @@ class RecipesIT {
             stub = StubChat.start(Duration.ZERO);
         } catch (IOException e) {
             assertFalse(CI, "port " + PORT + " is taken");
-            abort("the recipes are left out: port " + PORT + ", which they are printed with, is taken");
+            abort("the recipes are left out: port " + PORT + ", which they name, is taken");
         }
         Files.createDirectories(FILES);
         Path mvnw = Files.writeString(project.resolve("mvnw"), "#!/bin/sh\nenv\n"); // in place of dev mode, says what that would be told
@@ -116,7 +130,7 @@ class RecipesIT {
 
     @AfterAll
     static void stop() {
-        System.out.println("Recipes of events/README.md: " + ran + " run, " + left.size() + " left out"
+        System.out.println("Recipes: " + ran + " run, " + left.size() + " left out"
                 + left.stream().map(each -> "\n  " + each).collect(Collectors.joining()));
         if (service != null) {
             service.close();
@@ -127,15 +141,25 @@ class RecipesIT {
     }
 
     @Test
-    void everyBlockOfThePageIsMarked() {
-        assertEquals(Pattern.compile("^```\\w+$", Pattern.MULTILINE).matcher(PAGE).results().count(),
-                MARKED.matcher(PAGE).results().count());
+    void everyBlockOfThePagesIsMarked() {
+        for (String page : List.of(EVENTS_PAGE, RECIPES_PAGE)) {
+            assertEquals(Pattern.compile("^```\\w+$", Pattern.MULTILINE).matcher(page).results().count(),
+                    MARKED.matcher(page).results().filter(found -> found.group(1) != null).count());
+        }
+    }
+
+    @Test
+    void everyFileHasItsRow() throws IOException {
+        try (var files = Files.list(RECIPES)) {
+            assertEquals(new TreeSet<>(files.map(file -> file.getFileName().toString()).filter(file -> !file.equals("README.md")).toList()),
+                    new TreeSet<>(MARKED.matcher(RECIPES_PAGE).results().map(found -> found.group(5)).filter(Objects::nonNull).toList()));
+        }
     }
 
     @Test
     void everyFixtureIsInTheTableWithItsAnswer() throws IOException, InterruptedException {
         var answers = new HashMap<String, String>();
-        FIXTURE.matcher(PAGE).results().forEach(row -> answers.put(row.group(1), row.group(2)));
+        FIXTURE.matcher(EVENTS_PAGE).results().forEach(row -> answers.put(row.group(1), row.group(2)));
         try (var files = Files.list(Path.of("events"))) {
             var fixtures = files.map(file -> file.getFileName().toString()).filter(file -> file.endsWith(".json"))
                     .map(file -> file.replace(".json", "")).collect(Collectors.toSet());
@@ -166,8 +190,8 @@ class RecipesIT {
     @MethodSource("recipesWithAKey")
     void theFunctionLooksAtTheKeyThatARecipeSends(Recipe recipe) throws IOException, InterruptedException {
         needs(recipe);
-        serve(recipe.devMode);
-        var said = run(recipe, recipe.environment + "export CLIENT_KEY=" + LogLines.KEY_PREFIX + "of-nobody\n");
+        serve(recipes().stream().map(Recipe::devMode).filter(devMode -> devMode.contains("CHAT_AUTH=keys")).findFirst().orElseThrow());
+        var said = run(recipe, recipe.environment + "export OPENAI_API_KEY=" + LogLines.KEY_PREFIX + "of-nobody\n");
         assertTrue(said.text.contains("incorrect API key"), said.text);
         assertFalse(said.text.contains(LogLines.KEY_PREFIX), said.text);
     }
@@ -187,30 +211,34 @@ class RecipesIT {
     }
 
     /** What it takes and is not here, or null. */
-    private static String missing(Recipe recipe) throws IOException, InterruptedException {
+    private static String missing(Recipe recipe) {
         switch (recipe.language) {
             case "sh":
-                return Stream.of("curl", "aws").filter(tool -> recipe.code.contains(tool + " ")).filter(tool -> !works(tool, "--version"))
-                        .findFirst().orElse(null);
-            case "python":
+                return Stream.of("curl", "aws", "codex").filter(tool -> recipe.code.contains(tool + " "))
+                        .filter(tool -> !works(tool, "--version")).findFirst().orElse(null);
+            case "py":
                 return PYTHON_IMPORT.matcher(recipe.code).results().map(name -> name.group(1))
                         .filter(name -> !works("python3", "-c", "import " + name)).map(name -> "Python's " + name).findFirst().orElse(null);
-            case "js":
-                return !works("node", "--version") ? "node" : NODE_IMPORT.matcher(recipe.code).results().map(name -> name.group(1))
-                        .filter(name -> !Files.isDirectory(FILES.resolve("node_modules").resolve(name))).map(name -> "Node's " + name)
-                        .findFirst().orElse(null);
+            case "mjs":
+                return Clients.missingPackage();
             default:
-                return null;
+                return isOnOurClassPath(recipe) ? null : Clients.missingJava();
         }
+    }
+
+    /** The AWS SDK is there for other tests too. */
+    private static boolean isOnOurClassPath(Recipe recipe) {
+        return recipe.code.contains("import software.amazon.awssdk.");
     }
 
     static boolean works(String... command) {
         try {
-            return new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD).start()
-                    .waitFor() == 0;
-        } catch (IOException e) {
-            return false; // not installed
-        } catch (InterruptedException e) {
+            var builder = new ProcessBuilder("sh", "-c", "exec \"$@\"", "sh").redirectErrorStream(true)
+                    .redirectOutput(ProcessBuilder.Redirect.DISCARD);
+            builder.command().addAll(List.of(command));
+            builder.environment().put("PATH", Clients.path());
+            return builder.start().waitFor() == 0;
+        } catch (IOException | InterruptedException e) {
             throw new IllegalStateException(e);
         }
     }
@@ -238,18 +266,22 @@ class RecipesIT {
     }
 
     private static Said run(Recipe recipe, String environment) throws IOException, InterruptedException {
-        String java = Path.of(System.getProperty("java.home"), "bin", "java") + " -cp '" + System.getProperty("java.class.path") + "'";
-        String interpreter = Map.of("sh", "bash -e", "python", "python3", "js", "node", "java", java).get(recipe.language);
-        String name = "recipe-" + recipe.name.replaceAll("\\W+", "-") + "." + (recipe.language.equals("js") ? "mjs" : recipe.language);
-        Path file = Files.writeString(FILES.resolve(name), recipe.code);
+        String classPath = isOnOurClassPath(recipe) || !recipe.language.equals("java") ? System.getProperty("java.class.path")
+                : Clients.javaClassPath();
+        String interpreter = Map.of("sh", "bash -e", "py", "python3", "mjs", Clients.NODE.toString(),
+                "java", Clients.java() + " -cp '" + classPath + "'").get(recipe.language);
+        String name = recipe.name.replaceAll("[^\\w.]+", "-");
+        Path file = Files.writeString(FILES.resolve(name.contains(".") ? name : name + "." + recipe.language), recipe.code);
         return execute(Path.of(""), List.of("bash", "-c", environment + interpreter + " " + file));
     }
 
     private static Said execute(Path directory, List<String> command) throws IOException, InterruptedException {
         Path said = Files.createTempFile(project, "said", ".txt");
-        var process = new ProcessBuilder(command).directory(directory.toAbsolutePath().toFile()).redirectErrorStream(true)
-                .redirectOutput(said.toFile()).start();
-        if (!process.waitFor(90, TimeUnit.SECONDS)) {
+        var builder = new ProcessBuilder(command).directory(directory.toAbsolutePath().toFile()).redirectErrorStream(true)
+                .redirectOutput(said.toFile());
+        builder.environment().put("PATH", Clients.path());
+        var process = builder.start();
+        if (!process.waitFor(PATIENCE.toSeconds(), TimeUnit.SECONDS)) {
             process.descendants().forEach(ProcessHandle::destroy);
             process.destroy();
             fail("does not end; it printed " + Events.read(said));

@@ -30,7 +30,8 @@ class SourceRulesTest {
 
     private static List<Path> sources() throws IOException {
         var sources = new ArrayList<Path>();
-        for (String root : new String[] { "src/main/java", "src/test/java", "src/build/java", "bench" }) {
+        for (String root : new String[] { "src/main/java", "src/test/java", "src/test/clients/java", "src/build/java", "bench",
+                "recipes" }) {
             try (Stream<Path> files = Files.walk(Path.of(root))) {
                 sources.addAll(files.filter(file -> file.toString().matches(".*(?<!IT)\\.java")).sorted().toList());
             }

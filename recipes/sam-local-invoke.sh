@@ -1,0 +1,1 @@
+sam local invoke ChatFunction -e events/http-api.json --env-vars local.json
