@@ -1,4 +1,5 @@
 import com.openai.errors.OpenAIServiceException;
+import java.util.concurrent.CompletionException;
 import org.springframework.ai.chat.client.ChatClient;
 import org.springframework.ai.openai.OpenAiChatModel;
 import org.springframework.ai.openai.OpenAiChatOptions;
@@ -32,7 +33,7 @@ public class SpringAi {
             System.out.println(chat.prompt("How is the weather in Graz?").tools(weather).call().content());
 
             chat("stub/429").prompt("Hello").call().content();
-        } catch (OpenAIServiceException e) {
+        } catch (OpenAIServiceException | CompletionException e) { // a stream's error is wrapped
             System.out.println(e.getMessage());
         }
         System.exit(0); // its HTTP client's idle threads would keep the process for a minute

@@ -1,4 +1,5 @@
-// Vercel's AI SDK: npm install ai @ai-sdk/openai zod. It reads OPENAI_BASE_URL and OPENAI_API_KEY; openai.chat(name) asks for chat completions.
+// Vercel's AI SDK: npm install ai @ai-sdk/openai zod. It reads OPENAI_BASE_URL and OPENAI_API_KEY.
+// openai.chat(name) asks for chat completions.
 import { openai } from "@ai-sdk/openai";
 import { generateText, isStepCount, streamText, tool } from "ai";
 import { z } from "zod";

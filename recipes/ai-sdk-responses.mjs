@@ -1,4 +1,5 @@
-// Vercel's AI SDK: npm install ai @ai-sdk/openai zod. It reads OPENAI_BASE_URL and OPENAI_API_KEY; openai(name) asks for responses.
+// Vercel's AI SDK: npm install ai @ai-sdk/openai zod. It reads OPENAI_BASE_URL and OPENAI_API_KEY.
+// openai(name) asks for responses.
 import { openai } from "@ai-sdk/openai";
 import { generateText, isStepCount, streamText, tool } from "ai";
 import { z } from "zod";

@@ -42,7 +42,8 @@ import org.junit.jupiter.api.io.TempDir;
 class ClientsIT {
 
     private static final boolean CI = "true".equals(System.getenv("CI"));
-    private static final List<String> NODE_CLIENTS = List.of("openai", "ai-sdk", "openai-compatible", "agents", "langchain", "client-lambda");
+    private static final List<String> NODE_CLIENTS = List.of("openai", "ai-sdk", "openai-compatible", "agents", "langchain",
+            "client-lambda");
     private static final List<String> JAVA_CLIENTS = List.of("LangChain4jClient", "SpringAiClient");
     private static final String URL = System.getenv("CLIENTS_URL");
     private static final String KEY = System.getenv().getOrDefault("CLIENTS_KEY", "sk-test-client");
