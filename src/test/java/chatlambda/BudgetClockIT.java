@@ -35,7 +35,7 @@ class BudgetClockIT {
         assumeTrue(Deployed.isNative(), "the JVM's clock is moved in LedgerTest");
         if (!Files.exists(LIBRARY)) {
             if (CI && System.getenv("RECIPES_LEFT_OUT") == null) {
-                fail("no " + LIBRARY + ", which .ci/run should have installed");
+                fail("no " + LIBRARY + ", which .ci/run or .github/tools installs");
             }
             abort("no " + LIBRARY);
         }

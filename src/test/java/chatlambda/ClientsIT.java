@@ -89,7 +89,7 @@ class ClientsIT {
             return true;
         }
         if (CI && System.getenv("RECIPES_LEFT_OUT") == null) {
-            fail("no " + missing + ", which .ci/run should have installed");
+            fail("no " + missing + ", which .ci/run or .github/tools installs");
         }
         System.out.println("Clients left out: " + String.join(", ", names) + " (no " + missing + " in " + Clients.INSTALLED + ")");
         return false;

@@ -61,7 +61,7 @@ final class Dynalite implements AutoCloseable {
     static Dynalite start() {
         if (!Files.exists(PROGRAM) || !RecipesIT.works("node", "--version")) {
             if (CI && System.getenv("RECIPES_LEFT_OUT") == null) {
-                fail("no npm package dynalite, which .ci/run should have installed");
+                fail("no npm package dynalite, which .ci/run or .github/tools installs");
             }
             System.out.println("Tests of budgets against dynalite are left out: no Node, or no " + PROGRAM);
             abort("no " + PROGRAM);

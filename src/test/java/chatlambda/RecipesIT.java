@@ -199,7 +199,7 @@ class RecipesIT {
     private static void needs(Recipe recipe) throws IOException, InterruptedException {
         String missing = missing(recipe);
         if (recipe.notRun == null && CI && missing != null && System.getenv("RECIPES_LEFT_OUT") == null) {
-            fail("no " + missing + ", which .ci/run should have installed");
+            fail("no " + missing + ", which .ci/run or .github/tools installs");
         }
         if (recipe.notRun != null || missing != null) {
             String word = recipe.name + ": " + (recipe.notRun != null ? recipe.notRun : "no " + missing + " here");
