@@ -41,6 +41,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 class RecipesIT {
 
     private static final int PORT = 8080; // as the pages say
+    /** Of 450 MB, for some machines only: npm leaves it out without an error. */
+    private static final String OPTIONAL = "codex";
     private static final boolean CI = "true".equals(System.getenv("CI"));
     private static final Path RECIPES = Path.of("recipes");
     private static final String EVENTS_PAGE = Events.read(Path.of("events/README.md"));
@@ -198,7 +200,8 @@ class RecipesIT {
 
     private static void needs(Recipe recipe) throws IOException, InterruptedException {
         String missing = missing(recipe);
-        if (recipe.notRun == null && CI && missing != null && System.getenv("RECIPES_LEFT_OUT") == null) {
+        boolean mustBeThere = CI && System.getenv("RECIPES_LEFT_OUT") == null && !OPTIONAL.equals(missing);
+        if (recipe.notRun == null && missing != null && mustBeThere) {
             fail("no " + missing + ", which .ci/run or .github/tools installs");
         }
         if (recipe.notRun != null || missing != null) {
