@@ -295,6 +295,27 @@ class AccessIT {
     }
 
     @Test
+    void anAnswerThatTellsNoTokensIsUncounted() throws InterruptedException {
+        String stream = CHAT.replace("{\"model", "{\"stream\":true,\"model");
+        String event = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n";
+        String usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":8}}\n\n";
+        try (var function = Deployed.against(upstream.url(), Map.of("CHAT_RESPONSE_MODE", "stream"), InvokeMode.RESPONSE_STREAM)) {
+            upstream.script(streaming(event + "data: [DONE]\n\n"));
+            function.invoke(Events.post(stream));
+            assertEquals(1, lastLine(function).path("Uncounted").asInt());
+            upstream.script(streaming(event + usage + "data: [DONE]\n\n"));
+            function.invoke(Events.post(stream));
+            assertFalse(lastLine(function).has("Uncounted"));
+            upstream.script(answering(200, "application/json", "{\"choices\":[]}"));
+            function.invoke(Events.post(CHAT));
+            assertEquals(1, lastLine(function).path("Uncounted").asInt());
+            upstream.script(answering(200, "application/json", COMPLETION));
+            function.invoke(Events.post(CHAT));
+            assertFalse(lastLine(function).has("Uncounted"));
+        }
+    }
+
+    @Test
     void theLogHonoursLambdasFormatAndLevel() throws InterruptedException {
         upstream.script(answering(503, "application/json", "{}", "Retry-After: 0"));
         var settings = Map.of("CHAT_METRICS", "false", "AWS_LAMBDA_LOG_LEVEL", "WARN");
