@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.fail;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import static org.junit.jupiter.api.DynamicContainer.dynamicContainer;
 import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
@@ -19,6 +18,7 @@ import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HexFormat;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutorService;
@@ -58,6 +58,8 @@ class ClientsIT {
     @TempDir
     private static Path said;
     private static final List<Client> clients = new ArrayList<>();
+    /** Whom they ask. */
+    private static final Map<String, String> urls = new LinkedHashMap<>();
     private static StubChat stub;
     private static Deployed streaming;
     private static Deployed buffered;
@@ -75,13 +77,17 @@ class ClientsIT {
         }
         assumeFalse(clients.isEmpty(), "no clients");
         if (URL != null) {
+            urls.put("CLIENTS_URL", URL);
             return;
         }
         stub = StubChat.start(Duration.ZERO);
         String keys = "app=" + sha256(KEY);
         streaming = Deployed.against(stub.url(), Map.of("CHAT_AUTH", "keys", "CHAT_CLIENT_KEYS", keys, "CHAT_RESPONSE_MODE", "stream"),
                 InvokeMode.RESPONSE_STREAM);
+        // This one does not ask the upstream again, so that the clients do where the upstream answers 429.
         buffered = Deployed.against(stub.url(), Map.of("CHAT_AUTH", "keys", "CHAT_CLIENT_KEYS", keys, "CHAT_RETRIES", "0"));
+        urls.put("a streaming function", streaming.lambda.url().toString());
+        urls.put("a buffered function", buffered.lambda.url().toString());
     }
 
     private static boolean isThere(String missing, List<String> names) {
@@ -122,15 +128,9 @@ class ClientsIT {
     }
 
     @TestFactory
-    Stream<DynamicContainer> aClientIsAnsweredByAStreamingFunction() {
-        return clients.stream().map(client -> cases(client, URL != null ? URL : streaming.lambda.url().toString()));
-    }
-
-    /** This one does not ask the upstream again, so that the clients do where the upstream answers 429. */
-    @TestFactory
-    Stream<DynamicContainer> aClientIsAnsweredByABufferedFunction() {
-        assumeTrue(URL == null, "who answers at CLIENTS_URL is asked once");
-        return clients.stream().map(client -> cases(client, buffered.lambda.url().toString()));
+    Stream<DynamicContainer> aClientIsAnswered() {
+        return urls.entrySet().stream().map(each -> dynamicContainer(each.getKey(), clients.stream().map(
+                client -> cases(client, each.getValue()))));
     }
 
     private static DynamicContainer cases(Client client, String url) {
